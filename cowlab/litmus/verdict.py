@@ -1,0 +1,150 @@
+"""Every execution of a test against one kernel: Never, Sometimes or Always, as herd7 says it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ..explore.schedules import Graph, TooManyStates, explore
+from ..explore.symmetry import renamed
+from ..mm import Kernel, State, boot, step
+from .errors import LitmusError
+from .parse import Test
+from .run import Trace, final_values, frame_of, parents_of, ready, run
+
+__all__ = ["Final", "Verdict", "judge"]
+
+
+@dataclass(frozen=True)
+class Final:
+    """A final state: how many executions end in it, and the first of them as a trace."""
+
+    count: int
+    satisfies: bool
+    trace: Trace
+    node: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        t = self.trace
+        return {
+            "count": self.count, "satisfies": self.satisfies, "values": t.values, "frames": t.frames,
+            "copies": t.copies, "witness": t.steps,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What all executions of ``test`` on ``kernel`` say. Counts are exact, and of executions."""
+
+    test: Test
+    kernel: Kernel
+    finals: tuple[Final, ...]
+    distinct_states: int
+    graph: Graph | None = None
+
+    @cached_property
+    def positive(self) -> int:
+        return sum(f.count for f in self.finals if f.satisfies)
+
+    @cached_property
+    def negative(self) -> int:
+        return sum(f.count for f in self.finals if not f.satisfies)
+
+    @property
+    def executions(self) -> int:
+        return self.positive + self.negative
+
+    @property
+    def verdict(self) -> str:
+        return "Never" if not self.positive else "Sometimes" if self.negative else "Always"
+
+    @property
+    def passes(self) -> bool:
+        return self.test.condition.passes(self.positive, self.negative)
+
+    @property
+    def witness(self) -> Trace | None:
+        """The first execution that satisfies the condition."""
+        return next((f.trace for f in self.finals if f.satisfies), None)
+
+    def as_json(self) -> dict[str, Any]:
+        c = self.test.condition
+        return {
+            "test": self.test.name, "kernel": self.kernel.name, "quantifier": c.quantifier, "condition": c.text,
+            "verdict": self.verdict, "passes": self.passes, "executions": self.executions,
+            "positive": self.positive, "negative": self.negative, "distinct_states": self.distinct_states,
+            "finals": [f.as_json() for f in self.finals],
+        }  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"<{self.test.name} on {self.kernel.name}: {self.verdict} {self.positive} {self.negative}>"
+
+    def __str__(self) -> str:
+        """The histogram of final states, in the manner of herd7."""
+        c = self.test.condition
+        lines = [f"Test {self.test.name} on {self.kernel.name}", f"Finals {len(self.finals)}"]
+        for f in self.finals:
+            values = " ".join(f"{n}={v}" for n, v in f.trace.values.items())
+            frames = " ".join(f"{n}:{v}" for n, v in f.trace.frames.items())
+            mark = "*" if f.satisfies else ":"
+            lines.append(f"{f.count:>6} {mark}> {values}  [frames {frames or 'none'}; copies {f.trace.copies}]")
+            lines.append(f"          {'; '.join(f.trace.steps)}")
+        lines.append(f"{'Ok' if self.passes else 'No'} ({c.quantifier} {c.text})")
+        lines.append(f"Observation {self.test.name} {self.verdict} {self.positive} {self.negative}")
+        return "\n".join(lines)
+
+
+def ending(s: State, initial: dict[str, int], keep: int):
+    """Two executions end alike when this is equal: the values, which names share a frame, and which names
+    still have their page's initial frame."""
+    by_frame: dict[int, list[str]] = {}
+    for name, frame in frame_of(s).items():
+        by_frame.setdefault(frame, []).append(name)
+    shared = frozenset(tuple(names) for names in by_frame.values() if len(names) > 1)
+    still = frozenset((name, f) for f, names in by_frame.items() if 0 < f < keep for name in names)
+    return tuple(final_values(s).items()), shared, still
+
+
+def initial_frames(start: State) -> dict[str, int]:
+    """``init.PAGE`` -> the frame that holds the page at the start: mapped, or in the page cache."""
+    mm, frames = start.procs[0].mm, {}
+    for page, vma, pte in zip(start.pages, mm.vmas, mm.ptes, strict=True):
+        frame = pte.frame if pte else None if vma.file is None else start.files[vma.file]
+        if frame is not None:
+            frames[f"init.{page}"] = frame
+    return frames
+
+
+def judge(test: Test, kernel: Kernel, schedule: str | None = None) -> Verdict:
+    """All executions of the test (or the one that ``schedule`` names) on one kernel.
+
+    >>> from cowlab import litmus, kernel
+    >>> judge(litmus.load("child-reads-parent-secret"), kernel("v5.7"))
+    <child-reads-parent-secret on v5.7: Sometimes 1 2>
+    """
+    start = boot(kernel, test.processes[0], test.pages)
+    initial, keep = initial_frames(start), len(start.frames)
+
+    def holds(s: State) -> bool:
+        return test.condition.holds(final_values(s), frame_of(s) | initial)
+
+    if schedule is not None:
+        trace = run(test, kernel, schedule)
+        states = {(n, renamed(m.state, keep)) for n, m in enumerate(trace.moments)}
+        return Verdict(test, kernel, (Final(1, holds(trace.final), trace),), len(states))
+    columns, parents = list(test.columns), parents_of(test)
+    try:
+        graph = explore(
+            start,
+            list(test.columns.values()),
+            lambda s, a: step(s, kernel, a).state,
+            lambda s, column: ready(s, columns[column], parents),
+            lambda s: renamed(s, keep),
+        )
+    except TooManyStates as e:
+        remedy = "shorten it, or judge one execution with --schedule"
+        raise LitmusError(f"{test.name} has {e} on {kernel.name}", remedy) from None
+    finals = []
+    for e in graph.endings(lambda s: ending(s, initial, keep)).values():
+        trace = run(test, kernel, [columns[c] for c in e.witness])
+        finals.append(Final(e.count, holds(graph.nodes[e.node][1]), trace, e.node))
+    return Verdict(test, kernel, tuple(finals), len(graph.nodes), graph)

@@ -1,0 +1,121 @@
+"""Page faults (mm/memory.c): who copies, who reuses. Each rule returns (state, result, why).
+
+The question that the generations answer differently is asked in do_wp_page(): a store meets a read-only
+entry of a private mapping; may the writer take the old page over? The answers stand at the end, each a
+plain function named for what it decides.
+"""
+
+from .state import ZERO_PAGE, Pte, State, Why, replace
+
+VM_FAULT_WRITE = "VM_FAULT_WRITE"  # "this fault resolved a COW by writing"; the kernel dropped it in v6.2
+
+
+def handle_mm_fault(s: State, k, proc: str, page: int, write=False, unshare=False):
+    """One page fault; the caller has checked that the access is allowed. Source: handle_pte_fault()."""
+    vma, pte = s.at(proc, page)
+    if pte is not None:
+        return do_wp_page(s, k, proc, page, unshare)
+    if vma.file is None:
+        return do_anonymous_page(s, k, proc, page, write)
+    if s.files[vma.file] is None:  # a hole: shmem allocates the page-cache page
+        s, new = s.alloc("zero", anon=False)
+        s = s.with_file(vma.file, new)
+    if write and vma.cow:
+        return do_cow_fault(s, k, proc, page)
+    # do_read_fault(), do_shared_fault(): vm_page_prot of a private mapping lacks the write bit
+    s = s.put(proc, page, vma, Pte(s.files[vma.file], vma.shared and vma.write, dirty=write))
+    fn = "do_shared_fault" if write else "do_read_fault"
+    return s, "", (Why(fn, "maps the page-cache page", "the mapping has a file"),)
+
+
+def do_anonymous_page(s: State, k, proc: str, page: int, write: bool):
+    vma, _ = s.at(proc, page)
+    if not write:
+        s = s.put(proc, page, vma, Pte(ZERO_PAGE))
+        return s, "", (Why("do_anonymous_page", "maps the zero page", "a read of memory never written"),)
+    s, new = s.alloc("zero", exclusive=k.exclusive)
+    s = s.put(proc, page, replace(vma, anon_vma=True), Pte(new, vma.write, dirty=vma.write))
+    return s, "", (Why("do_anonymous_page", "allocates a page of zeros", "a write to memory never written"),)
+
+
+def do_cow_fault(s: State, k, proc: str, page: int):
+    vma, _ = s.at(proc, page)
+    s, new = s.alloc(s.frames[s.files[vma.file]].value, exclusive=k.exclusive)
+    s = s.put(proc, page, replace(vma, anon_vma=True), Pte(new, vma.write, dirty=True))
+    return s, "", (Why("do_cow_fault", "copies", "a page-cache page, written through a private mapping", copied=True),)
+
+
+def do_wp_page(s: State, k, proc: str, page: int, unshare=False):
+    """A write meets a read-only entry; or FAULT_FLAG_UNSHARE (v5.19) asks for an exclusive page, which
+    leaves the entry read-only on reuse, and maps a copy read-only and clean."""
+    vma, pte = s.at(proc, page)
+    if vma.shared:
+        s = s.put(proc, page, vma, Pte(pte.frame, vma.write, dirty=True))
+        return s, VM_FAULT_WRITE, (Why("wp_page_shared", "makes the entry writable", "a shared mapping"),)
+    if pte.frame == ZERO_PAGE:
+        reuse, because = False, "the zero page is nobody's own"
+    elif not s.frames[pte.frame].anon:
+        reuse, because = False, "a page-cache page in a private mapping"
+    else:
+        reuse, because = k.reuse(s, pte.frame)
+    if reuse:
+        s = s.with_frame(pte.frame, exclusive=k.exclusive)
+        if unshare:
+            return s, "", (Why("do_wp_page", "marks the page exclusive", because),)
+        s = s.put(proc, page, vma, Pte(pte.frame, vma.write, dirty=True))
+        return s, VM_FAULT_WRITE, (Why("do_wp_page", "reuses the page", because),)
+    s, new = s.alloc(s.frames[pte.frame].value, exclusive=k.exclusive)
+    s = s.put(proc, page, replace(vma, anon_vma=True), Pte(new, vma.write and not unshare, dirty=not unshare))
+    s = mmu_notifier_invalidate(s, proc, page).swept()
+    zero = pte.frame == ZERO_PAGE
+    why = Why("do_wp_page", "allocates a page of zeros" if zero else "copies", because, copied=not zero)
+    return s, "" if unshare else VM_FAULT_WRITE, (why,)
+
+
+def mmu_notifier_invalidate(s: State, proc: str, page: int) -> State:
+    """Whoever mirrors this page table lets the page go: here i915 userptr does, and its reference is
+    ``revoked``. Source: mmu_notifier_invalidate_range_start()."""
+    for r in s.refs:
+        if r.gpu and r.frame is not None and (r.proc, r.page) == (proc, page):
+            s = s.with_ref(replace(r, frame=None, error="revoked"))
+    return s
+
+
+# -- Kernel.reuse: may the writer take an anonymous page over? ------------------------------------------
+
+
+def sole_mapper(s: State, frame: int) -> tuple[bool, str]:
+    """Nobody else maps it; references do not count. Source: mm/swapfile.c reuse_swap_page(), to v5.8."""
+    n = s.mapcount(frame)
+    return n == 1, f"mapcount {n}"
+
+
+def sole_reference(s: State, frame: int) -> tuple[bool, str]:
+    """No other reference of any kind: a pipe counts as much as a mapping. Source: 09854ba94c6a, v5.9."""
+    n = s.refcount(frame)
+    return n == 1, f"page_count {n}"
+
+
+def exclusive_or_sole_reference(s: State, frame: int) -> tuple[bool, str]:
+    """PageAnonExclusive decides; only a page without it is counted. Source: 6c287605fd56, v5.19."""
+    if s.frames[frame].exclusive:
+        return True, "PageAnonExclusive"
+    n = s.refcount(frame)
+    return n == 1, f"not exclusive, page_count {n}"
+
+
+# -- Kernel.mprotect_writable: does mprotect(PROT_WRITE) set the write bit of a private entry? -----------
+
+
+def never(frame, pte: Pte) -> bool:
+    return False
+
+
+def if_exclusive_and_dirty(frame, pte: Pte) -> bool:
+    """Source: mm/mprotect.c can_change_pte_writable(), 64fe24a3e05e, v6.0."""
+    return frame.exclusive and pte.dirty
+
+
+def if_exclusive(frame, pte: Pte) -> bool:
+    """Source: can_change_pte_writable(), v6.12."""
+    return frame.exclusive
