@@ -60,6 +60,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     parser.add_argument("--no-browser", dest="browser", action="store_false", help="print the address, open nothing")
     parser.add_argument("--port", metavar="N", help="serve on this port, or not at all (default: a free one from 8888)")
     parser.add_argument("--test-hooks", dest="hooks", action="store_true", help=argparse.SUPPRESS)
+    parser.set_defaults(run=run)
     parser.parse_known_args = _splitting_at_dashes(parser.parse_known_args)  # argparse would take the rest for DIR
     return parser
 
@@ -80,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         port = None if args.port is None else _free_port(args.port)
         if importlib.util.find_spec("jupyterlab") is None:
-            raise Refusal(f"JupyterLab is not installed in this Python; try: {sys.executable} -m pip install jupyterlab")
+            raise Refusal(f"JupyterLab is missing; install it with: {sys.executable} -m pip install jupyterlab")
         root, notebooks = _prepare(args.folder)
     except Refusal as refusal:
         print(f"cowlab lab: {refusal}", file=sys.stderr)
@@ -248,7 +249,8 @@ def _trust(notebooks: Iterable[Path]) -> None:
 
 
 def _serve(root: Path, port: int | None, *, browser: bool, hooks: bool, rest: list[str]) -> int:
-    os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")  # the kernel "python3" is this Python, not the user's other one
+    """Run JupyterLab in this process until it is told to stop."""
+    os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")  # the kernel python3 is this Python, not the user's other one
     settings = [str(PACKAGE / "_jupyter"), os.environ.get("JUPYTER_CONFIG_PATH", "")]  # no pop-up asking about news
     os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, settings))
     from jupyterlab.labapp import LabApp

@@ -12,17 +12,12 @@ def test_something(browser, jupyter_lab):
 there itself is not, which is how to see what an untrusted one shows.
 """
 
-import json
-import re
 import shutil
-import subprocess
-import urllib.error
-import urllib.request
-from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-__all__ = ["LAUNCH_FLAGS", "Lab", "find_chromium", "new_page", "off_host", "open_notebook", "run_all", "wait_idle"]
+from serving import Lab
+
+__all__ = ["LAUNCH_FLAGS", "find_chromium", "new_page", "off_host", "open_notebook", "run_all", "wait_idle"]
 
 LAUNCH_FLAGS = [
     "--no-sandbox",  # root in a container has no other way
@@ -40,35 +35,6 @@ LAUNCH_FLAGS = [
 
 def find_chromium() -> str | None:
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-
-@dataclass
-class Lab:
-    """A running `cowlab lab`: `folder` is what it serves; `url` and `token` are how to reach it."""
-
-    folder: Path
-    process: subprocess.Popen
-    log: Path
-    url: str = ""
-    token: str = ""
-
-    def said(self) -> str:
-        return self.log.read_text(errors="replace")
-
-    def answers(self) -> bool:
-        """True once the address has been printed and the server behind it replies."""
-        if not self.url and (printed := re.search(r"^JupyterLab: (http://[^/]+)/\S*[?&]token=(\w+)", self.said(), re.M)):
-            self.url, self.token = printed.groups()
-        try:
-            return bool(self.url) and "version" in self.api("")
-        except (urllib.error.URLError, ConnectionError):
-            return False
-
-    def api(self, path: str):
-        """What GET /api/`path` returns, as JSON."""
-        request = urllib.request.Request(f"{self.url}/api/{path}", headers={"Authorization": f"token {self.token}"})
-        with urllib.request.urlopen(request, timeout=10) as reply:
-            return json.load(reply)
 
 
 def new_page(browser, *, width: int = 1400, height: int = 6000, **options):
@@ -111,7 +77,7 @@ def open_notebook(page, lab: Lab, path: str, *, kernel: bool = True) -> None:
     if kernel:
         page.wait_for_function("window.jupyterapp.shell.currentWidget.sessionContext.isReady")
         wait_idle(page)
-        page.wait_for_timeout(2000)  # `?reset` may swap the kernel just after the first idle: cells sent before are lost
+        page.wait_for_timeout(2000)  # `?reset` may swap the kernel after the first idle: cells sent before are lost
         wait_idle(page)
 
 

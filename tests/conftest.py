@@ -6,18 +6,13 @@ tier a browser test that is skipped, for whatever reason, has failed.
 """
 
 import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
-from browser import LAUNCH_FLAGS, Lab, find_chromium
+from browser import LAUNCH_FLAGS, find_chromium
+from serving import Lab, serve, stop
 
 FULL = os.environ.get("CI", "").lower() in ("1", "true", "yes")
-COWLAB = (sys.executable, "-c", "import sys; from cowlab.cli import main; sys.exit(main())")
 NO_CHROMIUM = "no Chromium on PATH; get it with: apt-get install chromium"
 
 
@@ -50,7 +45,9 @@ def browser():
 
     One per module, so that Playwright's event loop is gone before nbval starts kernels in this process.
     """
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[test]'")
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="no playwright; get it with: pip install -e '.[test]'"
+    )
     chromium = find_chromium()
     if chromium is None:
         pytest.skip(NO_CHROMIUM)
@@ -77,23 +74,12 @@ def jupyter_home(tmp_path_factory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def start_lab(jupyter_home, tmp_path_factory):
-    """A function that runs `cowlab lab FOLDER --no-browser` on a free port and returns a `Lab`; all end with the tests."""
+    """A function that runs `cowlab lab FOLDER` and returns a `Lab`. All are stopped when the tests are over."""
     running = []
 
     def start(folder: Path, *options: str) -> Lab:
-        port, log = free_port(), tmp_path_factory.mktemp("log") / "lab.txt"
-        command = [*COWLAB, "lab", str(folder), "--no-browser", "--port", str(port), *options]
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                command, cwd=folder.parent, env=jupyter_home, stdin=subprocess.DEVNULL, stdout=out, stderr=out
-            )
-        lab = Lab(folder, process, log)
+        lab = serve(folder, *options, env=jupyter_home, log=tmp_path_factory.mktemp("log") / "lab.txt")
         running.append(lab)
-        deadline = time.monotonic() + 60
-        while not lab.answers():
-            if process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"cowlab lab does not serve; it said:\n{lab.said()}")
-            time.sleep(0.1)
         return lab
 
     yield start
@@ -105,21 +91,3 @@ def start_lab(jupyter_home, tmp_path_factory):
 def jupyter_lab(start_lab, tmp_path_factory) -> Lab:
     """JupyterLab on a fresh copy of the course, with the hooks that `browser.py` needs. Shared by all tests."""
     return start_lab(tmp_path_factory.mktemp("course") / "cow-lessons", "--test-hooks")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        return probe.getsockname()[1]
-
-
-def stop(process: subprocess.Popen, patience: float = 20) -> int:
-    """Press Ctrl-C (on Windows: terminate) and return the exit status; kill what has not ended in time."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
-    try:
-        return process.wait(patience)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        raise

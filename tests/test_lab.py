@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -10,7 +9,8 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 import pytest
-from conftest import COWLAB, stop
+from serving import COWLAB, stop
+
 from cowlab import lab
 
 NAME = "notebooks/05.ipynb"
@@ -57,8 +57,8 @@ STORIES = [
     ("deleted", ["v1", {NAME: None}, "v1"], {NAME: "v1"}),
     ("emptied is a change", ["v1", {NAME: ""}, "v2"], {NAME: "", BESIDE: "v2"}),
     ("a file of the same name was there first", [{NAME: "mine"}, "v1"], {NAME: "mine", BESIDE: "v1"}),
-    ("and so was the name beside it", [{NAME: "mine", BESIDE: "too"}, "v1"], {NAME: "mine", BESIDE: "too", SECOND: "v1"}),
-    ("another file of the learner's", [{"notebooks/notes.txt": "mine"}, "v1"], {"notebooks/notes.txt": "mine", NAME: "v1"}),
+    ("and the name beside it too", [{NAME: "mine", BESIDE: "too"}, "v1"], {NAME: "mine", BESIDE: "too", SECOND: "v1"}),
+    ("another file of the learner's", [{"notebooks/notes": "mine"}, "v1"], {"notebooks/notes": "mine", NAME: "v1"}),
     ("no manifest, same edition", ["v1", LOST, "v1"], {NAME: "v1"}),
     ("no manifest: it may be the learner's", ["v1", LOST, "v2"], {NAME: "v1", BESIDE: "v2"}),
     ("no manifest, changed", ["v1", {NAME: "mine"}, LOST, "v1"], {NAME: "mine", BESIDE: "v1"}),
@@ -85,7 +85,17 @@ def test_stories(tmp_path, events, expected):
 
 
 @pytest.mark.parametrize(
-    "damage", [b"", b"\xff\xfe\x00", b"null", b"[]", b"{}", b'{"files": 3}', b'{"files": {"notebooks/05.ipynb": 7}}', b"[" * 99999]
+    "damage",
+    [
+        b"",
+        b"\xff\xfe\x00",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"files": 3}',
+        b'{"files": {"notebooks/05.ipynb": 7}}',
+        b"[" * 99999,
+    ],
 )
 def test_damaged_manifest(tmp_path, damage):
     """Whatever stands in the manifest, the learner's file is safe and the next manifest is whole."""
@@ -116,7 +126,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 
 
 def test_upstream_is_the_course():
-    """The course is notebooks/ and exercises/, its index among them, and nothing that an editor or Python left there."""
+    """The course is notebooks/ and exercises/, its index among them, without what an editor or Python left there."""
     names = lab.upstream()
     assert lab.INDEX in names
     assert {name.split("/")[0] for name in names} <= set(lab.PARTS)

@@ -25,7 +25,7 @@ CALLERS = {
     "pin": Caller("PAGE -> REF [write] [longterm] [slow]", "fast", FOLL_PIN, "until put", "", "pin_user_pages_fast()"),
     "vmsplice": Caller("PAGE -> REF", "fast", FOLL_GET, "while the pipe holds it", "yes", "iter_to_pipe(), v5.8"),
     "io_uring": Caller("PAGE -> REF", "slow", LONGTERM_PIN, "until unregistered", "yes", "io_sqe_buffer_register()"),
-    "userptr": Caller("PAGE -> REF [ro]", "only-slow", FOLL_WRITE, "until invalidated", "perhaps", "i915_gem_userptr.c"),
+    "userptr": Caller("PAGE -> REF [ro]", "only-slow", FOLL_WRITE, "until invalidated", "perhaps", "i915 userptr"),
     "perf": Caller("PAGE -> REG", "only", FOLL_GET, "a moment", "no", "perf_virt_to_phys(), v5.8"),
 }  # fmt: skip
 OPTIONS = {"write": FOLL_WRITE, "force": FOLL_FORCE, "longterm": FOLL_LONGTERM}
