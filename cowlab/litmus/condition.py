@@ -4,15 +4,17 @@ Grammar, from loose to tight: ``A or B`` (also ``\\/``), ``A and B`` (``/\\``), 
 and the atoms ``A == B``, ``A != B``, ``A is B``, ``A isnt B``.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from .errors import LitmusError
 
-__all__ = ["Condition", "Token", "parse_condition"]
+__all__ = ["Condition", "Token", "canonical", "parse_condition"]
 
 QUANTIFIERS = ("exists", "~exists", "forall")
+MAX_DEPTH = 50  # of parentheses and negations; far below what Python's stack would take
 _NAMES = {"/\\": "and", "\\/": "or", "~": "not"}
 
 
@@ -56,7 +58,7 @@ def parse_condition(tokens: list[Token], check: Callable[[Token, bool], None]) -
     parser = _Parser(tokens, check, end)
     holds = parser.either()
     if parser.tokens:
-        left = parser.tokens[0]
+        left = parser.tokens[-1]
         remedy = "one condition a test" if left.text in QUANTIFIERS else "join two expressions with `and` or `or`"
         raise _error(left, f"{left.text!r} after the end of the condition", remedy)
     return Condition(quantifier.text, text, holds)
@@ -64,13 +66,13 @@ def parse_condition(tokens: list[Token], check: Callable[[Token, bool], None]) -
 
 class _Parser:
     def __init__(self, tokens, check, end):
-        self.tokens, self.check, self.end = list(tokens), check, end
+        self.tokens, self.check, self.end, self.depth = tokens[::-1], check, end, 0
 
     def peek(self) -> str:
-        return _NAMES.get(self.tokens[0].text, self.tokens[0].text) if self.tokens else ""
+        return _NAMES.get(self.tokens[-1].text, self.tokens[-1].text) if self.tokens else ""
 
     def pop(self) -> Token:
-        return self.tokens.pop(0) if self.tokens else self.end
+        return self.tokens.pop() if self.tokens else self.end
 
     def either(self):
         return self.joined("or", self.both, any)
@@ -85,14 +87,21 @@ class _Parser:
             parts.append(part())
         return parts[0] if len(parts) == 1 else lambda v, f: combine(p(v, f) for p in parts)
 
+    def deeper(self, token: Token) -> None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise _error(token, f"nested more than {MAX_DEPTH} deep", f"the limit is {MAX_DEPTH} levels")
+
     def negated(self):
         if self.peek() == "not":
-            self.pop()
+            self.deeper(self.pop())
             inner = self.negated()
+            self.depth -= 1
             return lambda v, f: not inner(v, f)
         if self.peek() == "(":
-            self.pop()
+            self.deeper(self.pop())
             inner = self.either()
+            self.depth -= 1
             closing = self.pop()
             if closing.text != ")":
                 raise _error(closing, f"expected `)`, found {closing.text!r}", "")
@@ -117,8 +126,18 @@ class _Parser:
         return lambda v, f: _equal(a, b, v) == positive
 
 
+def canonical(value: str) -> str:
+    """Integers are equal when their numbers are: no leading zeros, no minus before zero.
+
+    >>> canonical("007"), canonical("-0"), canonical("old")
+    ('7', '0', 'old')
+    """
+    number = re.fullmatch(r"(-?)0*([0-9]+)", value)
+    return value if number is None else number[2] if number[2] == "0" else number[1] + number[2]
+
+
 def _equal(a: str, b: str, values: Mapping[str, str]) -> bool:
-    left, right = (values.get(x) if "." in x else x for x in (a, b))
+    left, right = (values.get(x) if "." in x else canonical(x) for x in (a, b))
     return left is not None and left == right
 
 

@@ -11,6 +11,7 @@ class LitmusError(ValueError):
     line with a caret under the token, and the legal words. Lines and columns count from 1."""
 
     def __init__(self, what: str, remedy: str = "", *, legal: Iterable[str] = ()):
+        what, remedy = _short(what), _short(remedy)
         super().__init__(what)
         self.what, self.remedy, self.legal = what, remedy, tuple(legal)
         self.file, self.line, self.column, self.text = "", 0, 0, ""
@@ -23,12 +24,17 @@ class LitmusError(ValueError):
         place = f"{self.file}:{self.line}:{self.column}: " if self.line else f"{self.file}: " if self.file else ""
         message = place + self.what + (f"; {self.remedy}" if self.remedy else "")
         if self.line:
-            shown = self.text.rstrip("\n").expandtabs(1)
+            shown = "".join(c if c.isprintable() else " " for c in self.text.rstrip("\r\n"))  # a place each
             start = max(0, self.column - 81)  # a very long line is cut, so that the caret stays in sight
             message += f"\n  {shown[start : start + 120]}\n  {' ' * (self.column - 1 - start)}^"
         if self.legal:
             message += f"\n  legal here: {', '.join(self.legal)}"
         return message
+
+
+def _short(text: str) -> str:
+    """A token of a million letters is no help in a message."""
+    return text if len(text) <= 400 else f"{text[:200]} ... {text[-200:]}"
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

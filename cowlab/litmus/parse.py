@@ -2,23 +2,18 @@
 
 import errno
 import re
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..mm import GRAMMAR, Action
-from .condition import Condition, Token, parse_condition
+from ..mm import GRAMMAR, KERNEL_THREADS, Action
+from .condition import Condition, Token, canonical, parse_condition
 from .errors import LitmusError, nearest
 
-__all__ = ["LATER", "Test", "parse", "parse_init", "parse_steps", "read"]
+__all__ = ["Test", "parse", "parse_init", "parse_steps", "read"]
 
 MAX_PROCESSES, MAX_PAGES, MAX_STEPS, MAX_BYTES = 8, 16, 1000, 1 << 20
-LATER = {  # steps and attributes of the format that the engine does not know yet: their arguments
-    "odirect": "PAGE -> REF", "process_vm_readv": "PAGE [-> REG]", "filewrite": "PAGE VALUE", "clear_refs": "",
-    "uffd_wp": "PAGE", "futex_wait": "PAGE -> REG", "reclaim": "PAGE", "merge": "PAGE PAGE", "pageout": "",
-    "huge": "", "hugepte": "",
-}  # fmt: skip
 ATTRIBUTES = ("ro", "shared", "file", "huge", "hugepte")
-KERNEL_THREADS = ("kswapd", "ksmd")
 RESERVED = {
     "init", "zero", "unmapped", "nopage", "frame", "revoked", "fault", "SIGSEGV", "BLOCKED",
     "is", "isnt", "and", "or", "not", *errno.errorcode.values(),
@@ -55,19 +50,19 @@ class Test:
 def read(path: str | Path) -> Test:
     """Read a test from a file. Raises LitmusError (also for a file that is missing, empty or binary)."""
     try:
-        data = Path(path).read_bytes()
+        with open(path, "rb") as f:
+            data = f.read(MAX_BYTES + 4).removeprefix(b"\xef\xbb\xbf")  # a byte order mark; and never /dev/zero
     except OSError as e:
         error = LitmusError(f"cannot be read: {e.strerror}", "give the path of a .litmus file, or a catalogue name")
         error.file = str(path)
         raise error from None
     try:
-        return parse(data.decode("utf-8-sig"), str(path))
+        return parse(data.decode("utf-8", "replace" if len(data) > MAX_BYTES else "strict"), str(path))
     except UnicodeDecodeError as e:
-        line = data.count(b"\n", 0, e.start) + 1
-        column = e.start - (data.rfind(b"\n", 0, e.start) + 1) + 1
+        before = data[: e.start].decode().split("\n")
+        text = data.split(b"\n")[len(before) - 1].decode("utf-8", "replace")
         error = LitmusError(f"byte 0x{data[e.start]:02x} is not UTF-8", "a litmus test is plain text")
-        text = data.splitlines()[line - 1][:200].decode("utf-8", "replace")
-        raise error.at(str(path), line, min(column, 200), text) from None
+        raise error.at(str(path), len(before), len(before[-1]) + 1, text) from None
 
 
 def parse(text: str, file: str = "litmus test") -> Test:
@@ -90,11 +85,10 @@ def parse(text: str, file: str = "litmus test") -> Test:
       ^
     <BLANKLINE>
     """
+    lines = re.split(r"\r\n|\n|\r", text.removeprefix("\ufeff"))  # as an editor counts them
     if len(text.encode("utf-8", "replace")) > MAX_BYTES:
         error = LitmusError("the test is larger than 1 MiB", "the limit is 1 MiB of text")
-        error.file = file
-        raise error
-    lines = text.splitlines()
+        raise error.at(file, len(lines), len(lines[-1]) + 1, "")
     try:
         return _Reader(lines, text).test()
     except LitmusError as error:
@@ -118,7 +112,7 @@ class _Reader:
 
     def __init__(self, lines: list[str], text: str):
         self.text = text
-        self.lines = [(n, line) for n, line in enumerate(lines, 1) if line.split("#", 1)[0].strip()]
+        self.lines = deque((n, line) for n, line in enumerate(lines, 1) if line.split("#", 1)[0].strip())
         self.last = Token("", *((self.lines[-1][0], len(self.lines[-1][1].rstrip()) + 1) if self.lines else (1, 1)))
 
     def test(self) -> Test:
@@ -137,7 +131,7 @@ class _Reader:
     def head(self) -> tuple[str, str]:
         if not self.lines:
             _fail(Token("", 1, 1), "the test is empty", "it starts with `litmus NAME`")
-        number, line = self.lines.pop(0)
+        number, line = self.lines.popleft()
         word, *rest = _tokens(line, number)
         if word.text != "litmus" or len(rest) != 1:
             _fail(
@@ -149,10 +143,10 @@ class _Reader:
             number, line = self.lines[0]
             if not line[0].isspace():
                 _fail(_tokens(line, number)[0], "expected `init`", "indent the description by a space or more")
-            description.append(self.lines.pop(0)[1].split("#", 1)[0].strip())
+            description.append(self.lines.popleft()[1].split("#", 1)[0].strip())
         if not self.lines:
             _fail(self.last, "`init` is missing", "say `init`, then one mapping a line, such as `P: x = old`")
-        self.lines.pop(0)
+        self.lines.popleft()
         return rest[0].text, " ".join(description)
 
     def init(self):
@@ -165,7 +159,7 @@ class _Reader:
                 if "=" in line and not first:
                     _fail(tokens[0], "expected a mapping", "such as `P: x = old`")
                 break
-            self.lines.pop(0)
+            self.lines.popleft()
             proc, page, value, attributes = _init_line(tokens)
             if first and proc.text != first.text:
                 _fail(
@@ -189,7 +183,7 @@ class _Reader:
             _fail(
                 self.last, "the columns are missing", "a header row of process names, such as `P | C`, then their steps"
             )
-        number, line = self.lines.pop(0)
+        number, line = self.lines.popleft()
         header = []
         for cell in _cells(line, number):
             if len(cell) != 1:
@@ -199,28 +193,24 @@ class _Reader:
             _check_name(cell[0], "process")
             if cell[0].text in [h.text for h in header]:
                 _fail(cell[0], f"{cell[0].text} has two columns", "one column a process")
-            if cell[0].text in pages:
-                _fail(cell[0], f"{cell[0].text} is a page", "processes and pages have distinct names")
+            if len(header) == MAX_PROCESSES:
+                _fail(cell[0], f"more than {MAX_PROCESSES} processes", f"the limit is {MAX_PROCESSES} processes")
             header.append(cell[0])
         if header[0].text != first.text:
             _fail(header[0], f"the first column is {header[0].text}, but {first.text} maps the pages",
                   f"the first column's process exists at the start: put {first.text} first")  # fmt: skip
-        if len(header) > MAX_PROCESSES:
-            _fail(
-                header[MAX_PROCESSES], f"more than {MAX_PROCESSES} processes", f"the limit is {MAX_PROCESSES} processes"
-            )
         for thread in header:
-            if thread.text in KERNEL_THREADS:
-                _fail(thread, f"{thread.text} is not in this engine yet", "reclaim and merge come with a later version")
+            if thread.text in KERNEL_THREADS and thread is header[0]:
+                _fail(thread, f"{thread.text} is a thread of the kernel and maps no pages", "a process comes first")
         columns: dict[str, list[list[Token]]] = {h.text: [] for h in header}
         while self.lines:
             number, line = self.lines[0]
-            if re.fullmatch(r"[\s|+:-]*-[\s|+:-]*", line.split("#", 1)[0]):
-                self.lines.pop(0)
+            if "-" in line and not line.split("#", 1)[0].strip(" \t|+:-"):
+                self.lines.popleft()
                 continue
             if line.lstrip()[0] == "~" or _tokens(line, number)[0].text in ("exists", "forall"):
                 break
-            self.lines.pop(0)
+            self.lines.popleft()
             cells = _cells(line, number)
             if len(cells) > len(header):
                 extra = [t for t in _tokens(line, number) if t.text == "|"][len(header) - 1]
@@ -265,8 +255,10 @@ def _init_line(tokens: list[Token]):
             _fail(token, f"unknown attribute {token.text!r}", nearest(token.text, ATTRIBUTES), ATTRIBUTES)
         if token.text in seen:
             _fail(token, f"{token.text} twice", "each attribute once")
-        if token.text in LATER:
-            _fail(token, f"`{token.text}` is not in this engine yet", "huge pages come with a later version")
+        other = {"huge": {"hugepte", "file", "shared"}, "hugepte": {"huge", "file", "shared"}}
+        clash = [word for word in seen if word in other.get(token.text, ()) or token.text in other.get(word, ())]
+        if clash:
+            _fail(token, f"{token.text} and {clash[0]} exclude each other", "a THP is private anonymous memory")
         seen.add(token.text)
     return proc, page, value, frozenset(seen)
 
@@ -286,7 +278,7 @@ def _check_value(token: Token) -> str:
         _fail(token, f"{token.text!r} is no value", "a word such as `old`, or a decimal integer")
     if token.text in RESERVED:
         _fail(token, f"{token.text!r} is reserved", "choose another value")
-    return str(int(token.text)) if token.text.lstrip("-").isdigit() else token.text
+    return canonical(token.text)
 
 
 class _Names:
@@ -302,9 +294,12 @@ class _Names:
     def action(self, proc: str, tokens: list[Token]) -> Action:
         op, *rest = tokens
         if op.text not in GRAMMAR:
-            if op.text in LATER:
-                _fail(op, f"`{op.text}` is not in this engine yet", "it comes with a later version", GRAMMAR)
             _fail(op, f"unknown step {op.text!r}", nearest(op.text, GRAMMAR), GRAMMAR)
+        thread = next((t for t, step in KERNEL_THREADS.items() if step == op.text), None)
+        if proc in KERNEL_THREADS and op.text != KERNEL_THREADS[proc]:
+            _fail(op, f"{proc} does not {op.text}", f"it takes only `{KERNEL_THREADS[proc]}` steps")
+        if thread and proc != thread:
+            _fail(op, f"`{op.text}` is a step of the kernel", f"put it in a column `{thread}`")
         if proc in self.exited:
             _fail(op, f"{proc} has exited in line {self.exited[proc].line}", "a dead process takes no steps")
         if op.text == "exit":
@@ -337,16 +332,14 @@ class _Names:
         return Action(proc, op.text, options=tuple(o for o in legal_options if o in options), **fields)
 
     def argument(self, proc: str, op: Token, token: Token, kind: str, arrow: bool) -> dict[str, str]:
-        if kind == "PAGE":
+        if kind in ("PAGE", "PAGE2"):
             if token.text not in self.pages:
                 _fail(token, f"{token.text!r} is no page", nearest(token.text, self.pages), self.pages)
-            return {"page": token.text}
+            return {"page" if kind == "PAGE" else "arg": token.text}
         if kind == "VALUE":
             return {"arg": _check_value(token)}
         if kind == "PROC":
             _check_name(token, "process", RESERVED | set(KERNEL_THREADS))
-            if token.text in self.pages:
-                _fail(token, f"{token.text} is a page", "processes and pages have distinct names")
             if token.text in self.forks:
                 parent, where = self.forks[token.text]
                 _fail(
@@ -378,7 +371,7 @@ class _Names:
             return {kind.lower(): token.text}
         if token.text not in kind.split("|"):
             later = (
-                "pageout comes with a later version" if token.text in LATER else nearest(token.text, kind.split("|"))
+                nearest(token.text, kind.split("|"))
             )
             _fail(token, f"{op.text}: {token.text!r} is not {kind.replace('|', ' or ')}", later, kind.split("|"))
         return {"arg": token.text}
@@ -389,7 +382,7 @@ class _Names:
         for proc in reached:
             reached += [child for child, (parent, _) in self.forks.items() if parent == proc]
         for token in header:
-            if token.text not in reached:
+            if token.text not in (*reached, *KERNEL_THREADS):
                 how = f"add `fork {token.text}` to an earlier column"
                 if token.text in self.forks:
                     how = f"its parent {self.forks[token.text][0]} is never forked either"
@@ -431,7 +424,7 @@ def _after(tokens: list[Token]) -> Token:
 def parse_init(lines: list[str]) -> tuple[str, dict[str, tuple[str | None, frozenset[str]]]]:
     """The ``init`` of an observation: (first process, pages). Raises LitmusError with the place in it."""
     reader = _Reader([], "")
-    reader.lines = [(n, line) for n, line in enumerate(lines, 1)]
+    reader.lines = deque(enumerate(lines, 1))
     pages, first = reader.init()
     if reader.lines:
         number, line = reader.lines[0]

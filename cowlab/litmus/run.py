@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from ..mm import ZERO_PAGE, Action, Kernel, State, Why, boot, step
+from ..mm import KERNEL_THREADS, ZERO_PAGE, Action, Kernel, Pte, State, Swp, Why, boot, step
 from .errors import LitmusError
 from .parse import Test
 
@@ -53,7 +53,7 @@ class Trace:
     def numbers(self) -> dict[int, int | str]:
         """Frame -> its number for people: 0, 1, ... by first appearance in a live mapping, then those that
         only references ever held; ``Z`` is the zero page."""
-        order = [t.frame for m in self.moments for p in m.state.procs if p.mm for t in p.mm.ptes if t]
+        order = [f for m in self.moments for p in m.state.procs if p.mm for f in map(_mapped, p.mm.ptes) if f is not None]
         seen: set[tuple[str, str]] = set()
         for m in self.moments:
             taken = [r for r in m.state.refs if (r.proc, r.name) not in seen]
@@ -69,7 +69,36 @@ class Trace:
     @cached_property
     def frames(self) -> dict[str, int | str]:
         """Name -> number of the frame behind it at the end; what has no frame is absent."""
-        return {name: self.numbers[f] for name, f in frame_of(self.final).items() if f in self.numbers}
+        frames = {name: self.numbers[f] for name, f in frame_of(self.final).items() if f in self.numbers}
+        swapped = {
+            f"{p.name}.{page}": "S"
+            for p in self.final.procs
+            for page, t in zip(self.final.pages, p.mm.ptes if p.mm else (), strict=False)
+            if isinstance(t, Swp)
+        }
+        return dict(sorted((frames | swapped).items()))
+
+    def text(self) -> str:
+        """The whole trace in words: what the pictures show, the same bytes everywhere."""
+        from ..view import scenes, trace_text
+
+        return trace_text(scenes(self))
+
+    def show(self, step: int = -1):
+        """The machine after ``step`` steps as a :class:`cowlab.view.Picture`; 0 is the start, -1 the end."""
+        from ..view import picture
+
+        return picture(self, step)
+
+    def to_dot(self, step: int = -1):
+        """The same moment as a :class:`graphviz.Digraph`."""
+        return self.show(step).to_dot()
+
+    def player(self, at: int = 0):
+        """A widget to step through the trace in the browser."""
+        from ..ui import Player
+
+        return Player(self, at)
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         from ..view import trace_bundle
@@ -96,12 +125,18 @@ def frame_of(s: State) -> dict[str, int]:
     for p in s.procs:
         frames |= {f"{p.name}.{name}": frame for name, _, frame in p.regs if frame is not None}
         if p.mm:
-            frames |= {f"{p.name}.{s.pages[i]}": t.frame for i, t in enumerate(p.mm.ptes) if t}
+            frames |= {f"{p.name}.{s.pages[i]}": t.frame for i, t in enumerate(p.mm.ptes) if isinstance(t, Pte)}
     return dict(sorted(frames.items()))
+
+
+def _mapped(pte: Pte | Swp | None) -> int | None:
+    return pte.frame if isinstance(pte, Pte) else None
 
 
 def ready(s: State, proc: str, parents: Mapping[str, str]) -> bool | None:
     """May the process move? True, False (not forked yet) or None (dead, blocked, or never to be forked)."""
+    if proc in KERNEL_THREADS:
+        return True
     for p in s.procs:
         if p.name == proc:
             return True if p.mm is not None and p.fault is None else None

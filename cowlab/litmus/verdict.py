@@ -75,6 +75,22 @@ class Verdict:
             "finals": [f.as_json() for f in self.finals],
         }  # fmt: skip
 
+    def diagram(self, bad: bool | None = None):
+        """All executions as one graph, a :class:`cowlab.view.Diagram`. ``bad``: are the ends bad in which the
+        condition holds? Unless said: yes for ``exists`` and ``~exists``, no for ``forall``."""
+        from ..view import Diagram
+
+        return Diagram.of(self, bad)
+
+    def to_dot(self):
+        """The graph of all executions as a :class:`graphviz.Digraph`."""
+        return self.diagram().to_dot()
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        from ..view import verdict_bundle
+
+        return verdict_bundle(self)
+
     def __repr__(self) -> str:
         return f"<{self.test.name} on {self.kernel.name}: {self.verdict} {self.positive} {self.negative}>"
 

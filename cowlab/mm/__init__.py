@@ -5,10 +5,10 @@ Read in this order: state, fault, gup, fork, callers, kernels, step.
 
 from .callers import CALLERS
 from .kernels import KERNELS, Kernel, kernel
-from .state import FREED, PINNED, ZERO_PAGE, Frame, Mm, Proc, Pte, Ref, State, Vma, Why, replace
-from .step import GRAMMAR, Action, Stepped, boot, step
+from .state import FREED, NO_TABLE, PINNED, ZERO_PAGE, Frame, Mm, Proc, Pte, Ref, Slot, State, Swp, Vma, Why, replace
+from .step import GRAMMAR, KERNEL_THREADS, Action, Stepped, boot, step
 
 __all__ = [
-    "CALLERS", "FREED", "GRAMMAR", "KERNELS", "PINNED", "ZERO_PAGE", "Action", "Frame", "Kernel", "Mm", "Proc",
-    "Pte", "Ref", "State", "Stepped", "Vma", "Why", "boot", "kernel", "replace", "step",
+    "CALLERS", "FREED", "GRAMMAR", "KERNELS", "KERNEL_THREADS", "NO_TABLE", "PINNED", "ZERO_PAGE", "Action", "Frame", "Kernel", "Mm", "Proc",
+    "Pte", "Ref", "Slot", "State", "Stepped", "Swp", "Vma", "Why", "boot", "kernel", "replace", "step",
 ]  # fmt: skip

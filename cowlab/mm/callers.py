@@ -26,6 +26,8 @@ CALLERS = {
     "vmsplice": Caller("PAGE -> REF", "fast", FOLL_GET, "while the pipe holds it", "yes", "iter_to_pipe(), v5.8"),
     "io_uring": Caller("PAGE -> REF", "slow", LONGTERM_PIN, "until unregistered", "yes", "io_sqe_buffer_register()"),
     "userptr": Caller("PAGE -> REF [ro]", "only-slow", FOLL_WRITE, "until invalidated", "perhaps", "i915 userptr"),
+    "odirect": Caller("PAGE -> REF", "fast", 0, "one I/O", "mildly", "iov_iter_get_pages(), iov_iter_extract_pages()"),
+    "process_vm_readv": Caller("PAGE [-> REG]", "slow", FOLL_PIN, "one call", "no", "process_vm_rw_single_vec()"),
     "perf": Caller("PAGE -> REG", "only", FOLL_GET, "a moment", "no", "perf_virt_to_phys(), v5.8"),
 }  # fmt: skip
 OPTIONS = {"write": FOLL_WRITE, "force": FOLL_FORCE, "longterm": FOLL_LONGTERM}
@@ -34,7 +36,9 @@ OPTIONS = {"write": FOLL_WRITE, "force": FOLL_FORCE, "longterm": FOLL_LONGTERM}
 def flags_of(k, op: str, options: tuple[str, ...] = ()) -> int:
     """The FOLL_* flags with which the caller asks on kernel ``k``."""
     flags = CALLERS[op].flags | sum(OPTIONS.get(o, 0) for o in options)
-    return flags if op != "userptr" else k.userptr | (0 if "ro" in options else flags)
+    if op == "userptr":
+        return k.userptr | (0 if "ro" in options else flags)
+    return k.odirect if op == "odirect" else flags
 
 
 def look_up(s, k, proc: str, page: int, op: str, options: tuple[str, ...] = ()):

@@ -5,27 +5,48 @@ entry of a private mapping; may the writer take the old page over? The answers s
 plain function named for what it decides.
 """
 
-from .state import ZERO_PAGE, Pte, State, Why, replace
+from . import huge
+from .reclaim import do_swap_page
+from .state import NO_TABLE, TAILS, ZERO_PAGE, Pte, State, Swp, Why, replace
 
 VM_FAULT_WRITE = "VM_FAULT_WRITE"  # "this fault resolved a COW by writing"; the kernel dropped it in v6.2
+BLOCKED = "BLOCKED"
 
 
 def handle_mm_fault(s: State, k, proc: str, page: int, write=False, unshare=False):
     """One page fault; the caller has checked that the access is allowed. Source: handle_pte_fault()."""
     vma, pte = s.at(proc, page)
+    if isinstance(pte, Swp):
+        s, write, why = do_swap_page(s, k, proc, page, write)
+        if not write:
+            return s, VM_FAULT_WRITE if why.did.endswith("writable") else "", (why,)
+        s, result, then = do_wp_page(s, k, proc, page)
+        return s, result, (why, *then)
+    if pte is not None and write and pte.wp == "uffd":
+        return s, BLOCKED, (Why("handle_userfault", "waits for the monitor", "userfaultfd write-protects the page"),)
+    if pte is not None and pte.huge and vma.cow:
+        return huge.do_huge_pmd_wp_page(s, k, proc, page, unshare)
     if pte is not None:
         return do_wp_page(s, k, proc, page, unshare)
+    if vma.huge and s.proc(proc).mm.tails[page] == NO_TABLE:
+        return huge.do_huge_pmd_anonymous_page(s, k, proc, page, write)
     if vma.file is None:
         return do_anonymous_page(s, k, proc, page, write)
-    if s.files[vma.file] is None:  # a hole: shmem allocates the page-cache page
-        s, new = s.alloc("zero", anon=False)
-        s = s.with_file(vma.file, new)
+    s = grab_cache_page(s, vma.file)
     if write and vma.cow:
         return do_cow_fault(s, k, proc, page)
     # do_read_fault(), do_shared_fault(): vm_page_prot of a private mapping lacks the write bit
     s = s.put(proc, page, vma, Pte(s.files[vma.file], vma.shared and vma.write, dirty=write))
     fn = "do_shared_fault" if write else "do_read_fault"
     return s, "", (Why(fn, "maps the page-cache page", "the mapping has a file"),)
+
+
+def grab_cache_page(s: State, file: int) -> State:
+    """Fill a hole: shmem allocates the page-cache page."""
+    if s.files[file] is not None:
+        return s
+    s, new = s.alloc("zero", anon=False)
+    return s.with_file(file, new)
 
 
 def do_anonymous_page(s: State, k, proc: str, page: int, write: bool):
@@ -49,23 +70,28 @@ def do_wp_page(s: State, k, proc: str, page: int, unshare=False):
     """A write meets a read-only entry; or FAULT_FLAG_UNSHARE (v5.19) asks for an exclusive page, which
     leaves the entry read-only on reuse, and maps a copy read-only and clean."""
     vma, pte = s.at(proc, page)
+    old = s.frames[pte.frame]
     if vma.shared:
         s = s.put(proc, page, vma, Pte(pte.frame, vma.write, dirty=True))
         return s, VM_FAULT_WRITE, (Why("wp_page_shared", "makes the entry writable", "a shared mapping"),)
     if pte.frame == ZERO_PAGE:
         reuse, because = False, "the zero page is nobody's own"
-    elif not s.frames[pte.frame].anon:
+    elif not old.anon:
         reuse, because = False, "a page-cache page in a private mapping"
     else:
-        reuse, because = k.reuse(s, pte.frame)
+        reuse, because = (k.reuse_ksm if old.ksm else k.reuse)(s, pte.frame)
     if reuse:
-        s = s.with_frame(pte.frame, exclusive=k.exclusive)
+        if not old.exclusive:
+            s = s.try_to_free_swap(pte.frame).with_frame(pte.frame, exclusive=k.exclusive, ksm=False)
         if unshare:
             return s, "", (Why("do_wp_page", "marks the page exclusive", because),)
         s = s.put(proc, page, vma, Pte(pte.frame, vma.write, dirty=True))
         return s, VM_FAULT_WRITE, (Why("do_wp_page", "reuses the page", because),)
-    s, new = s.alloc(s.frames[pte.frame].value, exclusive=k.exclusive)
-    s = s.put(proc, page, replace(vma, anon_vma=True), Pte(new, vma.write and not unshare, dirty=not unshare))
+    s, new = s.alloc(old.value, exclusive=k.exclusive)
+    wp = pte.wp if unshare else ""
+    s = s.put(proc, page, replace(vma, anon_vma=True), Pte(new, vma.write and not unshare, not unshare, wp=wp))
+    if k.copy_frees_swap_cache:
+        s = s.try_to_free_swap(pte.frame, unless_mapped=True)
     s = mmu_notifier_invalidate(s, proc, page).swept()
     zero = pte.frame == ZERO_PAGE
     why = Why("do_wp_page", "allocates a page of zeros" if zero else "copies", because, copied=not zero)
@@ -81,27 +107,61 @@ def mmu_notifier_invalidate(s: State, proc: str, page: int) -> State:
     return s
 
 
-# -- Kernel.reuse: may the writer take an anonymous page over? ------------------------------------------
+# -- Kernel.reuse, Kernel.reuse_huge: may the writer take an anonymous page over? ------------------------
 
 
 def sole_mapper(s: State, frame: int) -> tuple[bool, str]:
-    """Nobody else maps it; references do not count. Source: mm/swapfile.c reuse_swap_page(), to v5.8."""
-    n = s.mapcount(frame)
-    return n == 1, f"mapcount {n}"
+    """Nobody else maps it or has it in swap; references do not count. Of a THP, no part may be mapped
+    twice. Source: mm/swapfile.c reuse_swap_page(), to v5.8."""
+    n, slot = s.trans_huge_mapcount(frame), s.slot_of(frame)
+    if slot is None:
+        return n == 1, f"mapcount {n}"
+    return n + s.swapcount(slot) == 1, f"mapcount {n}, swapcount {s.swapcount(slot)}"
 
 
 def sole_reference(s: State, frame: int) -> tuple[bool, str]:
-    """No other reference of any kind: a pipe counts as much as a mapping. Source: 09854ba94c6a, v5.9."""
+    """No other reference of any kind: a pipe counts as much as a mapping, and so does the swap cache.
+    Source: 09854ba94c6a, v5.9."""
     n = s.refcount(frame)
     return n == 1, f"page_count {n}"
+
+
+def sole_reference_but_swap_cache(s: State, frame: int) -> tuple[bool, str]:
+    """The same, after the page was taken out of the swap cache if it can be. Source: 53a05ad9f21d, v5.18."""
+    return sole_reference(s.try_to_free_swap(frame), frame)
 
 
 def exclusive_or_sole_reference(s: State, frame: int) -> tuple[bool, str]:
     """PageAnonExclusive decides; only a page without it is counted. Source: 6c287605fd56, v5.19."""
     if s.frames[frame].exclusive:
         return True, "PageAnonExclusive"
+    reuse, because = sole_reference_but_swap_cache(s, frame)
+    return reuse, f"not exclusive, {because}"
+
+
+def exclusive_or_only_mm(s: State, frame: int) -> tuple[bool, str]:
+    """The same; a part of a large folio also if one mm alone maps all of it that is mapped, in more than one
+    part, and nothing else refers to it. Source: wp_can_reuse_anon_folio(), 1da190f4d0a6, v6.15."""
+    reuse, because = exclusive_or_sole_reference(s, frame)
+    if reuse or not s.frames[frame].huge:
+        return reuse, because
+    mapped = s.mapcount(frame) + TAILS * s.tails(frame)
+    mms = {p.name for p in s.procs if p.mm and frame in p.mm.tails} | {proc for proc, _, _ in s.entries(frame)}
+    return len(mms) == 1 < mapped == s.refcount(frame), f"large folio mapped {mapped} times by {len(mms)} mm, {because}"
+
+
+# -- Kernel.reuse_ksm --------------------------------------------------------------------------------------
+
+
+def sole_ksm_reference(s: State, frame: int) -> tuple[bool, str]:
+    """A KSM page that nobody else refers to. Source: do_wp_page(), reuse_ksm_page(), to v5.8."""
     n = s.refcount(frame)
-    return n == 1, f"not exclusive, page_count {n}"
+    return n == 1, f"PageKsm, page_count {n}"
+
+
+def never_reuse_ksm(s: State, frame: int) -> tuple[bool, str]:
+    """Source: 09854ba94c6a, v5.9."""
+    return False, "PageKsm"
 
 
 # -- Kernel.mprotect_writable: does mprotect(PROT_WRITE) set the write bit of a private entry? -----------
@@ -113,9 +173,9 @@ def never(frame, pte: Pte) -> bool:
 
 def if_exclusive_and_dirty(frame, pte: Pte) -> bool:
     """Source: mm/mprotect.c can_change_pte_writable(), 64fe24a3e05e, v6.0."""
-    return frame.exclusive and pte.dirty
+    return frame.exclusive and pte.dirty and not pte.wp
 
 
 def if_exclusive(frame, pte: Pte) -> bool:
     """Source: can_change_pte_writable(), v6.12."""
-    return frame.exclusive
+    return frame.exclusive and not pte.wp

@@ -5,7 +5,7 @@ and falls back to the slow one. The fast-only path never faults. A lookup return
 error, why); the answers that differ between generations stand at the end.
 """
 
-from .fault import VM_FAULT_WRITE, handle_mm_fault
+from .fault import BLOCKED, VM_FAULT_WRITE, handle_mm_fault
 from .state import ZERO_PAGE, Frame, Pte, State, Vma, Why, replace
 
 # include/linux/mm.h, v5.8
@@ -32,18 +32,20 @@ def get_user_pages(s: State, k, proc: str, page: int, flags: int):
             return s, frame, "", tuple(why)
         s, result, faulted = handle_mm_fault(s, k, proc, page, bool(foll & FOLL_WRITE), unshare)
         why += faulted
+        if result == BLOCKED:
+            return s, None, BLOCKED, tuple(why)
         if result == VM_FAULT_WRITE and not vma.write:
             foll |= FOLL_COW
             why.append(Why("faultin_page", "remembers FOLL_COW", "COW is broken, but the entry stays read-only"))
     why.append(Why("__get_user_pages", "loops for ever", "no fault makes the entry one that it may follow"))
-    return s, None, "BLOCKED", tuple(why)
+    return s, None, BLOCKED, tuple(why)
 
 
 def follow_page_pte(s: State, k, proc: str, page: int, flags: int) -> tuple[int | None, bool, Why]:
     """Look up under the page table lock: (frame or None, whether the fault is to unshare, why)."""
     vma, pte = s.at(proc, page)
-    if pte is None:
-        return None, False, Why("follow_page_pte", "asks for a fault", "no entry")
+    if not isinstance(pte, Pte):
+        return None, False, Why("follow_page_pte", "asks for a fault", "a swap entry" if pte else "no entry")
     if flags & FOLL_WRITE and not k.follow_write(vma, pte, s.frames[pte.frame], flags):
         return None, False, Why("follow_page_pte", "asks for a write fault", "FOLL_WRITE, and the entry is read-only")
     if not pte.write and k.must_unshare(vma, s.frames[pte.frame], flags):
@@ -57,9 +59,9 @@ def get_user_pages_fast(s: State, k, proc: str, page: int, flags: int, only=Fals
     The walk sees entries and no VMA, so it cannot tell a COW entry from another read-only one, and it
     refuses the zero page, whose entry is special. Source: internal_get_user_pages_fast(), gup_pte_range()."""
     _, pte = s.at(proc, page)
-    if pte is None:
-        because = "no entry"
-    elif pte.frame == ZERO_PAGE:
+    if not isinstance(pte, Pte):
+        because = "a swap entry" if pte else "no entry"
+    elif pte.frame == ZERO_PAGE and not pte.huge:
         because = "the zero page's entry is special"
     elif not pte.write and (flags if only else k.fast_walk(flags)) & FOLL_WRITE:
         because = "the entry is read-only" + ("" if flags & FOLL_WRITE else ", and might need COW breaking")

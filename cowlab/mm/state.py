@@ -7,6 +7,8 @@ them. A frame is an index into State.frames, a page an index into State.pages (o
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
+NO_TABLE = -1
+TAILS = 511
 ZERO_PAGE = 0  # frame number of the one page of zeros, which no count describes
 PINNED = 1024  # GUP_PIN_COUNTING_BIAS: what one FOLL_PIN adds to the reference count (v5.7)
 
@@ -25,11 +27,14 @@ class Why(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """struct page. ``anon`` is PageAnon, ``exclusive`` is PageAnonExclusive (v5.19)."""
+    """struct page. ``anon`` is PageAnon, ``exclusive`` PageAnonExclusive (v5.19), ``ksm`` PageKsm; ``huge``: it
+    is one part of a compound page of 512, a THP, of which the tests watch this part alone."""
 
     value: str
     anon: bool = True
     exclusive: bool = False
+    huge: bool = False
+    ksm: bool = False
 
 
 FREED = Frame("(freed)", anon=False)  # junk on free: whoever still looks here must see that it is gone
@@ -37,11 +42,30 @@ FREED = Frame("(freed)", anon=False)  # junk on free: whoever still looks here m
 
 @dataclass(frozen=True, slots=True)
 class Pte:
-    """A present page table entry; an absent one is None."""
+    """A present entry; an absent one is None. ``huge``: a PMD that maps the whole THP."""
 
     frame: int
     write: bool = False
     dirty: bool = False
+    huge: bool = False
+    wp: str = ""  # write-protected for a watcher: "uffd" or "soft-dirty"
+    tlb: bool = False  # a CPU still caches it as writable: nobody flushed
+
+
+@dataclass(frozen=True, slots=True)
+class Swp:
+    """A swap entry in a page table."""
+
+    slot: int
+    exclusive: bool = False  # pte_swp_exclusive(), v5.19
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A swap slot: what was written there, and the frame that the swap cache holds for it."""
+
+    value: str
+    frame: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +77,7 @@ class Vma:
     file: int | None = None  # index into State.files; MAP_SHARED | MAP_ANONYMOUS has one too (shmem)
     anon_vma: bool = False  # has held an anonymous page: only then does fork copy its entries
     dontcopy: bool = False  # VM_DONTCOPY, by madvise(MADV_DONTFORK)
+    huge: bool = False  # a fault may map a THP here
 
     @property
     def cow(self) -> bool:
@@ -63,7 +88,8 @@ class Vma:
 @dataclass(frozen=True, slots=True)
 class Mm:
     vmas: tuple[Vma | None, ...]
-    ptes: tuple[Pte | None, ...]
+    ptes: tuple[Pte | Swp | None, ...]
+    tails: tuple[int | None, ...]  # the THP whose other 511 parts this page table maps; NO_TABLE: there is none yet
     has_pinned: bool = False  # MMF_HAS_PINNED: a FOLL_PIN was asked for here; never cleared
 
 
@@ -95,6 +121,7 @@ class State:
     procs: tuple[Proc, ...]  # in order of creation
     frames: tuple[Frame, ...]
     files: tuple[int | None, ...] = ()  # the page cache: each file's one page; None while it is a hole
+    slots: tuple[Slot, ...] = ()  # swap, with the swap cache
     refs: tuple[Ref, ...] = ()  # sorted by (proc, name)
 
     def proc(self, name: str) -> Proc:
@@ -106,36 +133,86 @@ class State:
     def ref(self, proc: str, name: str) -> Ref | None:
         return next((r for r in self.refs if (r.proc, r.name) == (proc, name)), None)
 
-    def at(self, proc: str, page: int) -> tuple[Vma | None, Pte | None]:
+    def at(self, proc: str, page: int) -> tuple[Vma | None, Pte | Swp | None]:
         mm = self.proc(proc).mm
         return mm.vmas[page], mm.ptes[page]
 
+    def entries(self, frame: int) -> list[tuple[str, int, Pte]]:
+        """The reverse map: (process, page, entry) of every present entry for the frame."""
+        return [
+            (p.name, page, t)
+            for p in self.procs
+            if p.mm
+            for page, t in enumerate(p.mm.ptes)
+            if isinstance(t, Pte) and t.frame == frame
+        ]
+
     def mapcount(self, frame: int) -> int:
         """page_mapcount(): entries that point at the frame, over all processes."""
-        return sum(t is not None and t.frame == frame for p in self.procs if p.mm for t in p.mm.ptes)
+        return len(self.entries(frame))
+
+    def tails(self, frame: int) -> int:
+        """How many page tables map the other 511 parts of the THP."""
+        return sum(tail == frame for p in self.procs if p.mm for tail in p.mm.tails)
+
+    def trans_huge_mapcount(self, frame: int) -> int:
+        """page_trans_huge_mapcount(): the mapcount of the most mapped part of a THP."""
+        entries = self.entries(frame)
+        return max(len(entries), sum(t.huge for _, _, t in entries) + self.tails(frame))
+
+    def slot_of(self, frame: int) -> int | None:
+        """The swap slot in whose cache the frame is."""
+        return next((i for i, slot in enumerate(self.slots) if slot.frame == frame), None)
+
+    def swapcount(self, slot: int | None) -> int:
+        """page_swapcount(): swap entries for the slot, over all processes."""
+        return sum(isinstance(t, Swp) and t.slot == slot for p in self.procs if p.mm for t in p.mm.ptes)
 
     def pins(self, frame: int) -> int:
         return sum(r.pin for r in self.refs if r.frame == frame)
 
     def refcount(self, frame: int, bias: int = PINNED) -> int:
-        """page_count(): 1 a mapping, 1 for the page cache, 1 a FOLL_GET, ``bias`` a FOLL_PIN."""
-        held = sum(bias if r.pin else 1 for r in self.refs if r.frame == frame)
-        return self.mapcount(frame) + (frame in self.files) + held
+        """page_count(): 1 a mapping, 1 for the page cache or the swap cache, 1 a FOLL_GET, ``bias`` a FOLL_PIN
+        (of a THP: 1, and a count of its own)."""
+        held = sum(bias if r.pin and not self.frames[frame].huge else 1 for r in self.refs if r.frame == frame)
+        cached = (frame in self.files) + (self.slot_of(frame) is not None)
+        return self.mapcount(frame) + TAILS * self.tails(frame) + cached + held
+
+    def maybe_pinned(self, frame: int) -> bool:
+        """page_maybe_dma_pinned(): 1024 plain references look like a pin; a THP counts its pins."""
+        return self.pins(frame) > 0 if self.frames[frame].huge else self.refcount(frame) >= PINNED
 
     def would_read(self, proc: str, page: int) -> str:
         """What a load there would find: a value, ``zero`` or ``unmapped``."""
         vma, pte = self.at(proc, page)
         if vma is None:
             return "unmapped"
-        frame = pte.frame if pte else None if vma.file is None else self.files[vma.file]
-        return self.frames[frame or ZERO_PAGE].value
+        if isinstance(pte, Swp) and self.slots[pte.slot].frame is None:
+            return self.slots[pte.slot].value
+        if pte is not None:
+            return self.frames[self.slots[pte.slot].frame if isinstance(pte, Swp) else pte.frame].value
+        return self.frames[ZERO_PAGE if vma.file is None else self.files[vma.file] or ZERO_PAGE].value
 
     def with_proc(self, name: str, **changes) -> "State":
         return replace(self, procs=tuple(replace(p, **changes) if p.name == name else p for p in self.procs))
 
-    def put(self, proc: str, page: int, vma: Vma | None, pte: Pte | None) -> "State":
+    def put(self, proc: str, page: int, vma: Vma | None, pte: Pte | Swp | None) -> "State":
         mm = self.proc(proc).mm
         return self.with_proc(proc, mm=replace(mm, vmas=_at(mm.vmas, page, vma), ptes=_at(mm.ptes, page, pte)))
+
+    def with_tails(self, proc: str, page: int, frame: int | None) -> "State":
+        mm = self.proc(proc).mm
+        return self.with_proc(proc, mm=replace(mm, tails=_at(mm.tails, page, frame)))
+
+    def with_slot(self, slot: int, frame: int | None, value: str = "") -> "State":
+        return replace(self, slots=_at(self.slots, slot, Slot(value or self.slots[slot].value, frame)))
+
+    def try_to_free_swap(self, frame: int, unless_mapped: bool = False) -> "State":
+        """Take the frame out of the swap cache, if no swap entry needs the slot. Source: mm/swapfile.c."""
+        slot = self.slot_of(frame)
+        if slot is None or self.swapcount(slot) or (unless_mapped and self.mapcount(frame)):
+            return self
+        return self.with_slot(slot, None)
 
     def with_frame(self, frame: int, **changes) -> "State":
         return replace(self, frames=_at(self.frames, frame, replace(self.frames[frame], **changes)))
@@ -151,18 +228,22 @@ class State:
         regs = [r for r in self.proc(proc).regs if r[0] != name]
         return self.with_proc(proc, regs=tuple(sorted([*regs, (name, value, frame)])))
 
-    def alloc(self, value: str, anon: bool = True, exclusive: bool = False) -> tuple["State", int]:
+    def alloc(self, value: str, anon=True, exclusive=False, huge=False) -> tuple["State", int]:
         """A new frame. Its number was never handed out before in this run."""
-        return replace(self, frames=(*self.frames, Frame(value, anon, exclusive))), len(self.frames)
+        return replace(self, frames=(*self.frames, Frame(value, anon, exclusive, huge))), len(self.frames)
 
     def swept(self) -> "State":
         """Frames that nothing refers to are freed, and filled with junk."""
-        held = {ZERO_PAGE, *self.files, *(r.frame for r in self.refs)}
-        held.update(t.frame for p in self.procs if p.mm for t in p.mm.ptes if t)
-        return replace(self, frames=tuple(f if i in held else FREED for i, f in enumerate(self.frames)))
+        mms = [p.mm for p in self.procs if p.mm]
+        held = {ZERO_PAGE, *self.files, *(r.frame for r in self.refs), *(tail for mm in mms for tail in mm.tails)}
+        held.update(t.frame for mm in mms for t in mm.ptes if isinstance(t, Pte))
+        needed = {t.slot for mm in mms for t in mm.ptes if isinstance(t, Swp)}
+        held.update(slot.frame for i, slot in enumerate(self.slots) if i in needed)
+        slots = tuple(x if x.frame in held else Slot(x.value, None) for x in self.slots) if self.slots else ()
+        return replace(self, frames=tuple(f if i in held else FREED for i, f in enumerate(self.frames)), slots=slots)
 
 
-_FIELDS = {cls: tuple(f.name for f in fields(cls)) for cls in (Frame, Pte, Vma, Mm, Proc, Ref, State)}
+_FIELDS = {cls: tuple(f.name for f in fields(cls)) for cls in (Frame, Pte, Swp, Slot, Vma, Mm, Proc, Ref, State)}
 
 
 def replace(old, /, **changes):
