@@ -68,6 +68,7 @@ def _litmus(commands) -> None:
     p.add_argument("--kernel", action="append", type=_kernel, metavar="NAME", help="a kernel (default: all of them)")
     p.add_argument("--schedule", metavar='"P P C C"', help="run one execution: whose step comes next")
     p.add_argument("--json", action="store_true", help="print one JSON document")
+    p.add_argument("--hidden", action="store_true", help="let pages sit in LRU batches, which hold hidden references")
     p.add_argument("--list", action="store_true", help="list the catalogue, and stop")
     p.set_defaults(run=_run_litmus, parser=p)
 
@@ -87,7 +88,7 @@ def _run_litmus(args) -> int:
     for file in args.files:
         try:
             test = litmus.load(file)
-            verdicts += [litmus.judge(test, k, args.schedule) for k in kernels]
+            verdicts += [litmus.judge(test, k, args.schedule, args.hidden) for k in kernels]
         except LitmusError as e:
             e.file = e.file or str(file)
             print(e, file=sys.stderr)

@@ -77,17 +77,21 @@ def _splitting_at_dashes(parse: Callable) -> Callable:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until Ctrl-C and return 0; refuse with one line on stderr and return 2 before anything is written."""
+    """Serve until Ctrl-C and return 0, or say in one line on stderr why not and return 2."""
     try:
         port = None if args.port is None else _free_port(args.port)
         if importlib.util.find_spec("jupyterlab") is None:
             raise Refusal(f"JupyterLab is missing; install it with: {sys.executable} -m pip install jupyterlab")
         root, notebooks = _prepare(args.folder)
-    except Refusal as refusal:
-        print(f"cowlab lab: {refusal}", file=sys.stderr)
+        _trust(notebooks)
+        server = _server(root, port, browser=args.browser, hooks=args.hooks, rest=args.rest)
+    except (Refusal, OSError) as problem:
+        reason = problem if isinstance(problem, Refusal) else f"JupyterLab cannot use its own folders: {problem}"
+        print(f"cowlab lab: {reason}", file=sys.stderr)
         return 2
-    _trust(notebooks)
-    return _serve(root, port, browser=args.browser, hooks=args.hooks, rest=args.rest)
+    print(f"JupyterLab: {server.public_url}\nCtrl-C stops it.", flush=True)
+    server.start()
+    return 0
 
 
 def _free_port(text: str) -> int:
@@ -95,12 +99,12 @@ def _free_port(text: str) -> int:
     if not re.fullmatch("[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
         raise Refusal(f"the port must be a number from 1 to 65535, not {text!r}")
     port = int(text)
-    for family, kind, protocol, _, address in socket.getaddrinfo("localhost", port, type=socket.SOCK_STREAM):
+    for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):  # both are "localhost"
         try:
-            with socket.socket(family, kind, protocol) as probe:
+            with socket.socket(family) as probe:
                 if os.name == "posix":  # as the server does: a port that was free a second ago is free
                     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(address)
+                probe.bind((host, port))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise Refusal(f"port {port} is taken; name another, or leave --port out to get a free one") from None
@@ -116,8 +120,9 @@ def _prepare(name: str | None) -> tuple[Path, list[Path]]:
     if here is not None and name is None:
         print(f"Lessons:    {here / PARTS[0]} (this clone's own)", flush=True)
         return here, [here / file for file in upstream()]
-    folder = Path(name or FOLDER).expanduser().absolute()
+    folder = Path(name or FOLDER)
     try:
+        folder = folder.absolute()
         if folder.exists() and not folder.is_dir():
             raise Refusal(f"{folder} is a file; name a folder")
         done = deliver(upstream(), folder)
@@ -248,8 +253,8 @@ def _trust(notebooks: Iterable[Path]) -> None:
     notary.store.close()
 
 
-def _serve(root: Path, port: int | None, *, browser: bool, hooks: bool, rest: list[str]) -> int:
-    """Run JupyterLab in this process until it is told to stop."""
+def _server(root: Path, port: int | None, *, browser: bool, hooks: bool, rest: list[str]):
+    """JupyterLab's server application, ready to start in this process."""
     os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")  # the kernel python3 is this Python, not the user's other one
     settings = [str(PACKAGE / "_jupyter"), os.environ.get("JUPYTER_CONFIG_PATH", "")]  # no pop-up asking about news
     os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, settings))
@@ -260,14 +265,12 @@ def _serve(root: Path, port: int | None, *, browser: bool, hooks: bool, rest: li
         f"--LabApp.default_url=/lab/tree/{INDEX}",
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-        "--log-level=WARN",
+        "--ServerApp.log_level=WARN",
+        "--LabApp.log_level=WARN",
         "--ServerApp.answer_yes=True",  # one Ctrl-C is enough
     ]
     options += [] if browser else ["--no-browser"]
     options += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"] if port else []
     options += ["--expose-app-in-browser"] if hooks else []
     options += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []  # in a container, say
-    server = LabApp.initialize_server(argv=options + rest)
-    print(f"JupyterLab: {server.public_url}\nCtrl-C stops it.", flush=True)
-    server.start()
-    return 0
+    return LabApp.initialize_server(argv=options + rest)

@@ -62,10 +62,11 @@ def off_host(page) -> list[str]:
 
 
 def open_notebook(page, lab: Lab, path: str, *, kernel: bool = True) -> None:
-    """Open `path` (relative to the served folder, with slashes) and return when its kernel can take cells.
+    """Open `path` (relative to the served folder, with slashes) and return when a new kernel can take its cells.
 
-    With `kernel=False` return as soon as the notebook's cells are drawn.
+    With `kernel=False` return as soon as the cells are there.
     """
+    lab.end_kernels()  # else it would be the kernel, and the variables, of the test before
     page.goto(f"{lab.url}/lab/tree/{quote(path)}?reset&token={lab.token}")
     page.wait_for_function(
         """path => {

@@ -8,7 +8,10 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Ending", "Graph", "TooManyStates", "explore"]
+__all__ = ["CHOICE", "Ending", "Graph", "TooManyStates", "explore"]
+
+
+CHOICE = -1  # the column of what the kernel does by itself
 
 
 class TooManyStates(RuntimeError):
@@ -32,8 +35,10 @@ class Graph:
     edges: list[list[tuple[int, int]]]
 
     def backward(self) -> list[int]:
-        """Node numbers, successors first: every edge raises the sum of the positions."""
-        return sorted(range(len(self.nodes)), key=lambda i: -sum(self.nodes[i][0]))
+        """Node numbers, successors first: every step raises the sum of the positions, and a choice of the
+        kernel, which does not, leads to a node without one."""
+        chosen = [bool(out) and out[-1][0] == CHOICE for out in self.edges]
+        return sorted(range(len(self.nodes)), key=lambda i: (-sum(self.nodes[i][0]), chosen[i]))
 
     def executions(self) -> list[int]:
         """For each node, how many complete interleavings lead on from it."""
@@ -72,12 +77,14 @@ def explore(
     ready: Callable[[Any, int], bool | None],
     key: Callable[[Any], Hashable],
     bound: int = 2_000_000,
+    choose: Callable[[Any], Any] | None = None,
 ) -> Graph:
     """The graph of all interleavings.
 
     ``step(state, action)`` is the next state; ``ready(state, column)`` is True (may move), False (not yet) or
     None (never again: what is left of the column vanishes); ``key(state)`` is a state that stands for all that
-    count as the same. Raises TooManyStates beyond ``bound`` nodes.
+    count as the same; ``choose(state)`` is a state to which the kernel may go by itself before the next step, or
+    None. Raises TooManyStates beyond ``bound`` nodes.
     """
 
     def settle(positions: tuple[int, ...], state: Any):
@@ -91,19 +98,21 @@ def explore(
     at = 0
     while at < len(nodes):
         positions, state = nodes[at]
-        out: list[tuple[int, int]] = []
+        found: list[tuple[int, tuple]] = []
         for column, program in enumerate(programs):
             here = positions[column]
             if here == len(program) or not ready(state, column):
                 continue
             after = key(step(state, program[here]))
-            node = (settle((*positions[:column], here + 1, *positions[column + 1 :]), after), after)
+            found.append((column, (settle((*positions[:column], here + 1, *positions[column + 1 :]), after), after)))
+        if found and choose and (other := choose(state)) is not None:
+            found.append((CHOICE, (positions, key(other))))
+        for _, node in found:
             if node not in index:
                 if len(nodes) >= bound:
                     raise TooManyStates(f"more than {bound:,} states")
                 index[node] = len(nodes)
                 nodes.append(node)
-            out.append((column, index[node]))
-        edges.append(out)
+        edges.append([(column, index[node]) for column, node in found])
         at += 1
     return Graph(nodes, edges)

@@ -41,4 +41,4 @@ def renamed(s: State, keep: int) -> State:
         replace(s.slots[i], frame=new(s.slots[i].frame), value="" if s.slots[i].frame is not None else s.slots[i].value)
         for i in slots
     )
-    return State(s.pages, tuple(procs), tuple(frames), files, cache, refs)
+    return State(s.pages, tuple(procs), tuple(frames), files, cache, refs, s.batches)

@@ -5,20 +5,18 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import NamedTuple
 
-from ..mm import Kernel
-from ..mm.gup import FOLL_GET, FOLL_PIN
+from ..mm import Kernel, gup
 from .parse import Test
 from .verdict import judge
 
 __all__ = ["Change", "Flip", "differing_fields", "flips"]
 
 LABELS = ("name", "about", "commits", "aliases")  # who the row is, and not what it does
-FLAGS = {FOLL_GET: "FOLL_GET", FOLL_PIN: "FOLL_PIN"}
+FLAGS = sorted((bit, name) for name, bit in vars(gup).items() if name.startswith("FOLL_"))
 
 
 class Change(NamedTuple):
-    """One rule of a row: its answer before and after, and where the kernel has the new one (the
-    old one, where the new answer is the plain one; empty where the docstring names none)."""
+    """One rule of a row, before and after, and where the kernel has it (empty where no docstring says so)."""
 
     field: str
     before: str
@@ -26,7 +24,7 @@ class Change(NamedTuple):
     source: str
 
     def __str__(self) -> str:
-        return f"{self.field:<16} {self.before} -> {self.after}" + (f"  ({self.source})" if self.source else "")
+        return f"{self.field:<23} {self.before} -> {self.after}" + (f"  ({self.source})" if self.source else "")
 
 
 class Flip(NamedTuple):
@@ -45,10 +43,10 @@ def differing_fields(a: Kernel, b: Kernel) -> list[Change]:
 
     >>> from cowlab import kernel
     >>> print(differing_fields(kernel("v5.7"), kernel("v5.8"))[0])
-    force_cow_break  take_as_is -> break_cow  (should_force_cow_break(), 17839856fd)
+    force_cow_break         take_as_is -> break_cow  (should_force_cow_break(), 17839856fd)
     """
     pairs = [(f.name, getattr(a, f.name), getattr(b, f.name)) for f in fields(a) if f.name not in LABELS]
-    return [Change(n, _word(n, x), _word(n, y), _source(y) or _source(x)) for n, x, y in pairs if x != y]
+    return [Change(n, _word(x), _word(y), _source(y if y.__doc__ else x)) for n, x, y in pairs if x != y]
 
 
 def flips(a: Kernel, b: Kernel, tests: Iterable[Test]) -> list[Flip]:
@@ -58,15 +56,15 @@ def flips(a: Kernel, b: Kernel, tests: Iterable[Test]) -> list[Flip]:
     >>> flips(kernel("v5.7"), kernel("v5.8"), [litmus.load("child-reads-parent-secret")])
     [Flip(test='child-reads-parent-secret', before='Sometimes', after='Never')]
     """
-    verdicts = ((t.name, judge(t, a).verdict, judge(t, b).verdict) for t in tests)
-    return [Flip(*v) for v in verdicts if v[1] != v[2]]
+    return [Flip(t.name, x, y) for t in tests if (x := judge(t, a).verdict) != (y := judge(t, b).verdict)]
 
 
-def _word(field: str, value) -> str:
-    return value.__name__ if callable(value) else FLAGS[value] if field == "userptr" else str(value)
+def _word(value) -> str:
+    if type(value) is int:  # the one kind of number in a row
+        return " | ".join(name for bit, name in FLAGS if value & bit)
+    return value.__name__ if callable(value) else str(value)
 
 
-def _source(value) -> str:
-    text = " ".join((getattr(value, "__doc__", "") or "").split())
-    found = callable(value) and re.search(r"Source: (.+?)\.(?= |$)", text)
+def _source(rule) -> str:
+    found = callable(rule) and re.search(r"Source: (.+?)\.(?= |$)", " ".join((rule.__doc__ or "").split()))
     return found[1] if found else ""

@@ -3,7 +3,7 @@
 import errno
 import re
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..mm import GRAMMAR, KERNEL_THREADS, Action
@@ -36,6 +36,7 @@ class Test:
     condition: Condition | None
     processes: tuple[str, ...]
     text: str = ""
+    threads: dict[str, str] = field(default_factory=dict)  # columns `T of P`: T -> P
 
     __test__ = False  # not a pytest class
 
@@ -112,6 +113,7 @@ class _Reader:
 
     def __init__(self, lines: list[str], text: str):
         self.text = text
+        self.threads: dict[str, str] = {}
         self.lines = deque((n, line) for n, line in enumerate(lines, 1) if line.split("#", 1)[0].strip())
         self.last = Token("", *((self.lines[-1][0], len(self.lines[-1][1].rstrip()) + 1) if self.lines else (1, 1)))
 
@@ -119,14 +121,14 @@ class _Reader:
         name, description = self.head()
         pages, first = self.init()
         columns, header = self.columns(pages, first)
-        names = _Names(pages, columns)
+        names = _Names(pages, columns, self.threads)
         actions = {p: tuple(names.action(p, tokens) for tokens in rows) for p, rows in columns.items()}
         processes = names.check_forks(header)
         if not self.lines:
             _fail(self.last, "the condition is missing", "end with `exists EXPR`, `~exists EXPR` or `forall EXPR`")
         tokens = [t for n, line in self.lines for t in _tokens(line, n, _IN_CONDITION)]
         condition = parse_condition(tokens, lambda token, identity: names.check_operand(token, identity, processes))
-        return Test(name, description, pages, actions, condition, processes, self.text)
+        return Test(name, description, pages, actions, condition, processes, self.text, self.threads)
 
     def head(self) -> tuple[str, str]:
         if not self.lines:
@@ -186,6 +188,15 @@ class _Reader:
         number, line = self.lines.popleft()
         header = []
         for cell in _cells(line, number):
+            if len(cell) == 3 and cell[1].text == "of":  # `T of P`: another thread of the process P
+                if cell[2].text not in [h.text for h in header if h.text not in self.threads]:
+                    _fail(
+                        cell[2],
+                        f"no process {cell[2].text!r} left of this column",
+                        "a thread stands right of its process",
+                    )
+                self.threads[cell[0].text] = cell[2].text
+                cell = cell[:1]
             if len(cell) != 1:
                 _fail(
                     cell[1] if cell else Token("", number, 1), "expected one process name a column", "such as `P | C`"
@@ -284,15 +295,17 @@ def _check_value(token: Token) -> str:
 class _Names:
     """What each process may name, and who forks whom. Keeps the first error's place."""
 
-    def __init__(self, pages, columns):
-        self.pages, self.columns = pages, columns
+    def __init__(self, pages, columns, threads=None):
+        self.pages, self.columns, self.threads = pages, columns, threads or {}
         self.refs: dict[str, dict[str, str]] = {}  # process -> reference -> the step that took it
         self.regs: dict[str, dict[str, str]] = {}
         self.forks: dict[str, tuple[str, Token]] = {}  # child -> (parent, where)
         self.exited: dict[str, Token] = {}
 
-    def action(self, proc: str, tokens: list[Token]) -> Action:
+    def action(self, column: str, tokens: list[Token]) -> Action:
         op, *rest = tokens
+        proc = self.threads.get(column, column)
+        thread_of = column if column in self.threads else ""
         if op.text not in GRAMMAR:
             _fail(op, f"unknown step {op.text!r}", nearest(op.text, GRAMMAR), GRAMMAR)
         thread = next((t for t, step in KERNEL_THREADS.items() if step == op.text), None)
@@ -329,7 +342,9 @@ class _Names:
             if token.text in options:
                 _fail(token, f"{token.text} twice", usage)
             options.append(token.text)
-        return Action(proc, op.text, options=tuple(o for o in legal_options if o in options), **fields)
+        return Action(
+            proc, op.text, options=tuple(o for o in legal_options if o in options), thread=thread_of, **fields
+        )
 
     def argument(self, proc: str, op: Token, token: Token, kind: str, arrow: bool) -> dict[str, str]:
         if kind in ("PAGE", "PAGE2"):
@@ -370,9 +385,7 @@ class _Names:
             (refs if kind == "REF" else regs)[token.text] = op.text
             return {kind.lower(): token.text}
         if token.text not in kind.split("|"):
-            later = (
-                nearest(token.text, kind.split("|"))
-            )
+            later = nearest(token.text, kind.split("|"))
             _fail(token, f"{op.text}: {token.text!r} is not {kind.replace('|', ' or ')}", later, kind.split("|"))
         return {"arg": token.text}
 
@@ -382,7 +395,7 @@ class _Names:
         for proc in reached:
             reached += [child for child, (parent, _) in self.forks.items() if parent == proc]
         for token in header:
-            if token.text not in (*reached, *KERNEL_THREADS):
+            if token.text not in (*reached, *KERNEL_THREADS, *self.threads):
                 how = f"add `fork {token.text}` to an earlier column"
                 if token.text in self.forks:
                     how = f"its parent {self.forks[token.text][0]} is never forked either"

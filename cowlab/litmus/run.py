@@ -53,7 +53,9 @@ class Trace:
     def numbers(self) -> dict[int, int | str]:
         """Frame -> its number for people: 0, 1, ... by first appearance in a live mapping, then those that
         only references ever held; ``Z`` is the zero page."""
-        order = [f for m in self.moments for p in m.state.procs if p.mm for f in map(_mapped, p.mm.ptes) if f is not None]
+        order = [
+            f for m in self.moments for p in m.state.procs if p.mm for f in map(_mapped, p.mm.ptes) if f is not None
+        ]
         seen: set[tuple[str, str]] = set()
         for m in self.moments:
             taken = [r for r in m.state.refs if (r.proc, r.name) not in seen]
@@ -133,10 +135,19 @@ def _mapped(pte: Pte | Swp | None) -> int | None:
     return pte.frame if isinstance(pte, Pte) else None
 
 
+DRAIN = "lru"  # in a schedule: the kernel drains its LRU batches
+
+
+class ThreadOf(str):
+    """The process of a column that is another thread of it."""
+
+
 def ready(s: State, proc: str, parents: Mapping[str, str]) -> bool | None:
     """May the process move? True, False (not forked yet) or None (dead, blocked, or never to be forked)."""
     if proc in KERNEL_THREADS:
         return True
+    if isinstance(parents.get(proc), ThreadOf):
+        return ready(s, str(parents[proc]), parents)
     for p in s.procs:
         if p.name == proc:
             return True if p.mm is not None and p.fault is None else None
@@ -153,24 +164,31 @@ def run_actions(start: State, kernel: Kernel, actions: Iterable[Action], name: s
 
 
 def parents_of(test: Test) -> dict[str, str]:
-    return {a.arg: proc for proc, program in test.columns.items() for a in program if a.op == "fork"}
+    """Column -> the process that forks it; for a thread, ThreadOf its process."""
+    forks = {a.arg: a.proc for program in test.columns.values() for a in program if a.op == "fork"}
+    return forks | {thread: ThreadOf(proc) for thread, proc in test.threads.items()}
 
 
-def run(test: Test, kernel: Kernel, schedule: str | Sequence[str]) -> Trace:
+def run(test: Test, kernel: Kernel, schedule: str | Sequence[str], hidden: bool = False) -> Trace:
     """The one execution in which the columns take their next step in this order.
 
-    ``schedule`` is ``"P P C C"`` or a list of process names. Raises LitmusError where a named process cannot
+    ``schedule`` is ``"P P C C"`` or a list of process names; with ``hidden`` references, ``lru`` in it drains the
+    LRU batches. Raises LitmusError where a named process cannot
     move, or where the schedule stops while one still can.
     """
     order = schedule.split() if isinstance(schedule, str) else list(schedule)
     parents, at = parents_of(test), dict.fromkeys(test.columns, 0)
-    moments = [Moment(None, boot(kernel, test.processes[0], test.pages))]
+    moments = [Moment(None, boot(kernel, test.processes[0], test.pages, hidden))]
 
     def can_move(proc):
         left = at[proc] < len(test.columns[proc])
         return left and ready(moments[-1].state, proc, parents)
 
     for n, proc in enumerate(order, 1):
+        if hidden and proc == DRAIN:
+            drain = Action(DRAIN, "drain")
+            moments.append(Moment(drain, *step(moments[-1].state, kernel, drain)))
+            continue
         movers = [p for p in at if can_move(p)]
         if proc not in at:
             raise LitmusError(f"schedule, place {n}: {test.name} has no column {proc!r}", "", legal=at)

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ..explore.schedules import Graph, TooManyStates, explore
+from ..explore.schedules import CHOICE, Graph, TooManyStates, explore
 from ..explore.symmetry import renamed
 from ..mm import Kernel, State, boot, step
 from .errors import LitmusError
 from .parse import Test
-from .run import Trace, final_values, frame_of, parents_of, ready, run
+from .run import DRAIN, Trace, final_values, frame_of, parents_of, ready, run
 
 __all__ = ["Final", "Verdict", "judge"]
 
@@ -130,21 +130,24 @@ def initial_frames(start: State) -> dict[str, int]:
     return frames
 
 
-def judge(test: Test, kernel: Kernel, schedule: str | None = None) -> Verdict:
+def judge(test: Test, kernel: Kernel, schedule: str | None = None, hidden: bool = False) -> Verdict:
     """All executions of the test (or the one that ``schedule`` names) on one kernel.
+
+    With ``hidden``, a new page may sit in a per-CPU LRU batch, whose reference no schedule shows: before each
+    step the kernel may drain the batches or not, and executions are counted with these choices.
 
     >>> from cowlab import litmus, kernel
     >>> judge(litmus.load("child-reads-parent-secret"), kernel("v5.7"))
     <child-reads-parent-secret on v5.7: Sometimes 1 2>
     """
-    start = boot(kernel, test.processes[0], test.pages)
+    start = boot(kernel, test.processes[0], test.pages, hidden)
     initial, keep = initial_frames(start), len(start.frames)
 
     def holds(s: State) -> bool:
         return test.condition.holds(final_values(s), frame_of(s) | initial)
 
     if schedule is not None:
-        trace = run(test, kernel, schedule)
+        trace = run(test, kernel, schedule, hidden)
         states = {(n, renamed(m.state, keep)) for n, m in enumerate(trace.moments)}
         return Verdict(test, kernel, (Final(1, holds(trace.final), trace),), len(states))
     columns, parents = list(test.columns), parents_of(test)
@@ -155,12 +158,13 @@ def judge(test: Test, kernel: Kernel, schedule: str | None = None) -> Verdict:
             lambda s, a: step(s, kernel, a).state,
             lambda s, column: ready(s, columns[column], parents),
             lambda s: renamed(s, keep),
+            choose=(lambda s: drained if (drained := s.drained()) != s else None) if hidden else None,
         )
     except TooManyStates as e:
         remedy = "shorten it, or judge one execution with --schedule"
         raise LitmusError(f"{test.name} has {e} on {kernel.name}", remedy) from None
     finals = []
     for e in graph.endings(lambda s: ending(s, initial, keep)).values():
-        trace = run(test, kernel, [columns[c] for c in e.witness])
+        trace = run(test, kernel, [DRAIN if c == CHOICE else columns[c] for c in e.witness], hidden)
         finals.append(Final(e.count, holds(graph.nodes[e.node][1]), trace, e.node))
     return Verdict(test, kernel, tuple(finals), len(graph.nodes), graph)

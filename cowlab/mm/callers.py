@@ -2,16 +2,19 @@
 
 from typing import NamedTuple
 
-from .gup import FOLL_FORCE, FOLL_GET, FOLL_LONGTERM, FOLL_PIN, FOLL_WRITE, get_user_pages, get_user_pages_fast
+from .gup import (
+    FOLL_ASK_BREAK, FOLL_FORCE, FOLL_GET, FOLL_LONGTERM, FOLL_PIN, FOLL_WRITE, get_user_pages, get_user_pages_fast,
+)  # fmt: skip
 
 
 class Caller(NamedTuple):
-    """``entry``: slow, fast, only (fast-only), or only-slow (fast-only, then a worker takes the slow path).
-    ``cares``: does it matter to this caller which side of a COW it gets?"""
+    """``args``: in a litmus test; REF is held until `put`, without one the lookup is over at once. ``entry``:
+    slow, fast, only (fast-only), only-slow (fast-only, then the slow path). ``cares``: does it matter to this
+    caller which side of a COW it gets?"""
 
     args: str
     entry: str
-    flags: int  # of a lookup without options; userptr adds the FOLL_GET or FOLL_PIN of the kernel's row
+    flags: int | str  # a str is the field of the kernel's row that has them
     lasts: str
     cares: str
     source: str
@@ -19,26 +22,35 @@ class Caller(NamedTuple):
 
 LONGTERM_PIN = FOLL_PIN | FOLL_WRITE | FOLL_LONGTERM
 CALLERS = {
-    "gup": Caller("PAGE -> REF [write] [force]", "slow", FOLL_GET, "until put", "", "get_user_pages()"),
-    "gup_fast": Caller("PAGE -> REF [write]", "fast", FOLL_GET, "until put", "", "get_user_pages_fast()"),
-    "gup_fast_only": Caller("PAGE -> REF [write]", "only", FOLL_GET, "until put", "", "__get_user_pages_fast()"),
-    "pin": Caller("PAGE -> REF [write] [longterm] [slow]", "fast", FOLL_PIN, "until put", "", "pin_user_pages_fast()"),
+    "gup": Caller("PAGE -> REF [write] [force]", "slow", FOLL_GET, "until put", "-", "get_user_pages()"),
+    "gup_fast": Caller("PAGE -> REF [write]", "fast", FOLL_GET, "until put", "-", "get_user_pages_fast()"),
+    "gup_fast_only": Caller("PAGE -> REF [write]", "only", FOLL_GET, "until put", "-", "__get_user_pages_fast()"),
+    "pin": Caller("PAGE -> REF [write] [longterm] [slow]", "fast", FOLL_PIN, "until put", "-", "pin_user_pages_fast()"),
     "vmsplice": Caller("PAGE -> REF", "fast", FOLL_GET, "while the pipe holds it", "yes", "iter_to_pipe(), v5.8"),
     "io_uring": Caller("PAGE -> REF", "slow", LONGTERM_PIN, "until unregistered", "yes", "io_sqe_buffer_register()"),
-    "userptr": Caller("PAGE -> REF [ro]", "only-slow", FOLL_WRITE, "until invalidated", "perhaps", "i915 userptr"),
-    "odirect": Caller("PAGE -> REF", "fast", 0, "one I/O", "mildly", "iov_iter_get_pages(), iov_iter_extract_pages()"),
-    "process_vm_readv": Caller("PAGE [-> REG]", "slow", FOLL_PIN, "one call", "no", "process_vm_rw_single_vec()"),
+    "odirect": Caller("PAGE -> REF", "fast", "odirect", "one I/O", "mildly", "iov_iter_get_pages(), v5.8"),
+    "rdma": Caller("PAGE -> REF [ro]", "fast", LONGTERM_PIN, "until deregistered", "yes", "ib_umem_get(), v5.8"),
+    "userptr": Caller("PAGE -> REF [ro]", "only-slow", "userptr", "until invalidated", "perhaps", "i915 userptr, v5.8"),
+    "kvm": Caller("PAGE -> REF [write]", "only-slow", FOLL_GET, "until invalidated", "no", "hva_to_pfn(), v5.8"),
+    "process_vm_readv": Caller("PAGE [-> REG]", "slow", FOLL_PIN, "one call", "no", "process_vm_rw_single_vec(), v5.6"),
+    "ptrace": Caller("PAGE [-> REG]", "slow", FOLL_GET | FOLL_FORCE, "one call", "no", "__access_remote_vm(), v5.8"),
+    "uprobe": Caller("PAGE [-> REG]", "slow", FOLL_GET | FOLL_FORCE, "one call", "no", "uprobe_write_opcode(), v5.8"),
+    "futex_wait": Caller("PAGE -> REG", "fast", FOLL_GET | FOLL_WRITE, "one call", "the mapping's", "get_futex_key(), v5.8"),
     "perf": Caller("PAGE -> REG", "only", FOLL_GET, "a moment", "no", "perf_virt_to_phys(), v5.8"),
 }  # fmt: skip
 OPTIONS = {"write": FOLL_WRITE, "force": FOLL_FORCE, "longterm": FOLL_LONGTERM}
+MIRRORS = ("userptr", "kvm")  # a device's own page table, told by an mmu notifier when the owner's changes
 
 
 def flags_of(k, op: str, options: tuple[str, ...] = ()) -> int:
-    """The FOLL_* flags with which the caller asks on kernel ``k``."""
-    flags = CALLERS[op].flags | sum(OPTIONS.get(o, 0) for o in options)
-    if op == "userptr":
-        return k.userptr | (0 if "ro" in options else flags)
-    return k.odirect if op == "odirect" else flags
+    """The FOLL_* flags with which the caller asks on kernel ``k``; FOLL_ASK_BREAK means something on one road."""
+    flags = CALLERS[op].flags
+    flags = (getattr(k, flags) if isinstance(flags, str) else flags) | sum(OPTIONS.get(o, 0) for o in options)
+    if op == "rdma" and "ro" in options:
+        flags = k.rdma_read_only
+    if op == "userptr" and "ro" not in options:
+        flags |= FOLL_WRITE
+    return flags | (FOLL_ASK_BREAK if CALLERS[op].cares == "yes" else 0)
 
 
 def look_up(s, k, proc: str, page: int, op: str, options: tuple[str, ...] = ()):
@@ -51,3 +63,11 @@ def look_up(s, k, proc: str, page: int, op: str, options: tuple[str, ...] = ()):
         s, frame, error, slow = get_user_pages(s, k, proc, page, flags)
         why += slow
     return s, frame, error, why
+
+
+def gpu_mem_total(s) -> list[tuple[int, int, int]]:
+    """What the tracepoint gpu_mem_total would report: (gpu id, pid, bytes), pid 0 for the whole GPU. The model
+    has one GPU, and a process's pid is its place in order of creation. Source: drivers/gpu/trace, v5.7."""
+    held = [(n, sum(4096 for r in s.refs if r.proc == p.name and r.mirror and r.frame is not None and r.counted))
+            for n, p in enumerate(s.procs, 1)]  # fmt: skip
+    return [(0, 0, sum(size for _, size in held)), *((0, pid, size) for pid, size in held if size)]

@@ -13,8 +13,9 @@ VM_FAULT_WRITE = "VM_FAULT_WRITE"  # "this fault resolved a COW by writing"; the
 BLOCKED = "BLOCKED"
 
 
-def handle_mm_fault(s: State, k, proc: str, page: int, write=False, unshare=False):
-    """One page fault; the caller has checked that the access is allowed. Source: handle_pte_fault()."""
+def handle_mm_fault(s: State, k, proc: str, page: int, write=False, unshare=False, breaking=False):
+    """One page fault; the caller has checked that the access is allowed. ``breaking``: COW is to be broken,
+    but nobody writes (a road not taken). Source: handle_pte_fault()."""
     vma, pte = s.at(proc, page)
     if isinstance(pte, Swp):
         s, write, why = do_swap_page(s, k, proc, page, write)
@@ -22,7 +23,7 @@ def handle_mm_fault(s: State, k, proc: str, page: int, write=False, unshare=Fals
             return s, VM_FAULT_WRITE if why.did.endswith("writable") else "", (why,)
         s, result, then = do_wp_page(s, k, proc, page)
         return s, result, (why, *then)
-    if pte is not None and write and pte.wp == "uffd":
+    if pte is not None and write and pte.wp == "uffd" and not breaking:
         return s, BLOCKED, (Why("handle_userfault", "waits for the monitor", "userfaultfd write-protects the page"),)
     if pte is not None and pte.huge and vma.cow:
         return huge.do_huge_pmd_wp_page(s, k, proc, page, unshare)
@@ -85,11 +86,12 @@ def do_wp_page(s: State, k, proc: str, page: int, unshare=False):
             s = s.try_to_free_swap(pte.frame).with_frame(pte.frame, exclusive=k.exclusive, ksm=False)
         if unshare:
             return s, "", (Why("do_wp_page", "marks the page exclusive", because),)
-        s = s.put(proc, page, vma, Pte(pte.frame, vma.write, dirty=True))
+        wp = pte.wp if pte.wp == "uffd" else ""
+        s = s.put(proc, page, vma, Pte(pte.frame, vma.write and not wp, dirty=True, wp=wp))
         return s, VM_FAULT_WRITE, (Why("do_wp_page", "reuses the page", because),)
     s, new = s.alloc(old.value, exclusive=k.exclusive)
-    wp = pte.wp if unshare else ""
-    s = s.put(proc, page, replace(vma, anon_vma=True), Pte(new, vma.write and not unshare, not unshare, wp=wp))
+    wp = pte.wp if pte.wp == "uffd" else ""
+    s = s.put(proc, page, replace(vma, anon_vma=True), Pte(new, vma.write and not (unshare or wp), not unshare, wp=wp))
     if k.copy_frees_swap_cache:
         s = s.try_to_free_swap(pte.frame, unless_mapped=True)
     s = mmu_notifier_invalidate(s, proc, page).swept()
@@ -99,10 +101,10 @@ def do_wp_page(s: State, k, proc: str, page: int, unshare=False):
 
 
 def mmu_notifier_invalidate(s: State, proc: str, page: int) -> State:
-    """Whoever mirrors this page table lets the page go: here i915 userptr does, and its reference is
+    """Whoever mirrors this page table lets the page go: here i915 userptr and KVM do, and the reference is
     ``revoked``. Source: mmu_notifier_invalidate_range_start()."""
     for r in s.refs:
-        if r.gpu and r.frame is not None and (r.proc, r.page) == (proc, page):
+        if r.mirror and r.frame is not None and (r.proc, r.page) == (proc, page):
             s = s.with_ref(replace(r, frame=None, error="revoked"))
     return s
 
@@ -127,8 +129,9 @@ def sole_reference(s: State, frame: int) -> tuple[bool, str]:
 
 
 def sole_reference_but_swap_cache(s: State, frame: int) -> tuple[bool, str]:
-    """The same, after the page was taken out of the swap cache if it can be. Source: 53a05ad9f21d, v5.18."""
-    return sole_reference(s.try_to_free_swap(frame), frame)
+    """The same, after lru_add_drain(), and with the page taken out of the swap cache if it can be. Source:
+    53a05ad9f21d, d4c470970d45, v5.18."""
+    return sole_reference(s.drained().try_to_free_swap(frame), frame)
 
 
 def exclusive_or_sole_reference(s: State, frame: int) -> tuple[bool, str]:

@@ -8,49 +8,69 @@ error, why); the answers that differ between generations stand at the end.
 from .fault import BLOCKED, VM_FAULT_WRITE, handle_mm_fault
 from .state import ZERO_PAGE, Frame, Pte, State, Vma, Why, replace
 
-# include/linux/mm.h, v5.8
+# include/linux/mm.h, v5.8; the last two are in no kernel: a flag inside, and one that callers can set (C14, C16)
 FOLL_WRITE, FOLL_GET, FOLL_FORCE, FOLL_COW, FOLL_LONGTERM, FOLL_PIN = 0x01, 0x04, 0x10, 0x4000, 0x10000, 0x40000
+FOLL_BREAK_COW, FOLL_ASK_BREAK = 0x200000, 0x400000
 
 
 def get_user_pages(s: State, k, proc: str, page: int, flags: int):
-    """The slow path; ``flags`` has FOLL_GET or FOLL_PIN. EFAULT: no mapping, or FOLL_WRITE without VM_WRITE
-    (FOLL_FORCE helps in a private mapping). BLOCKED: the loop makes no headway and would never end.
-    Source: __get_user_pages(), check_vma_flags(), faultin_page()."""
+    """The slow path; ``flags`` has FOLL_GET or FOLL_PIN. BLOCKED: the loop would never end. Source:
+    __get_user_pages()."""
+    s, foll, error, why = check_vma_flags(s, k, proc, page, flags)
+    seen = set()
+    while not error and (s, foll) not in seen:
+        seen.add((s, foll))
+        frame, want, looked = follow_page_pte(s, k, proc, page, foll)
+        if frame is not None:
+            return s, frame, "", (*why, looked)
+        s, foll, error, faulted = faultin_page(s, k, proc, page, foll, want)
+        why = (*why, looked, *faulted)
+    if not error:
+        why += (Why("__get_user_pages", "loops for ever", "no fault makes the entry one that it may follow"),)
+    return s, None, error or BLOCKED, why
+
+
+def check_vma_flags(s: State, k, proc: str, page: int, flags: int):
+    """Before the loop: (state, flags of the loop, error, why). EFAULT: no mapping, or FOLL_WRITE without
+    VM_WRITE (FOLL_FORCE helps in a private mapping). Source: check_vma_flags(), __get_user_pages()."""
     vma, _ = s.at(proc, page)
     if vma is None:
-        return s, None, "EFAULT", (Why("__get_user_pages", "fails", "no mapping there"),)
+        return s, flags, "EFAULT", (Why("__get_user_pages", "fails", "no mapping there"),)
     if flags & FOLL_WRITE and not vma.write and not (flags & FOLL_FORCE and vma.cow):
-        return s, None, "EFAULT", (Why("check_vma_flags", "refuses", "FOLL_WRITE, and no VM_WRITE"),)
-    s, foll, why, seen = _has_pinned(s, proc, flags), k.force_cow_break(vma, flags), [], set()
+        return s, flags, "EFAULT", (Why("check_vma_flags", "refuses", "FOLL_WRITE, and no VM_WRITE"),)
+    foll, why = k.force_cow_break(vma, flags), ()
     if foll != flags:
-        why = [Why("should_force_cow_break", "adds FOLL_WRITE", "a COW mapping, and the page itself is wanted")]
-    while (s, foll) not in seen:
-        seen.add((s, foll))
-        frame, unshare, looked = follow_page_pte(s, k, proc, page, foll)
-        why.append(looked)
-        if frame is not None:
-            return s, frame, "", tuple(why)
-        s, result, faulted = handle_mm_fault(s, k, proc, page, bool(foll & FOLL_WRITE), unshare)
-        why += faulted
-        if result == BLOCKED:
-            return s, None, BLOCKED, tuple(why)
-        if result == VM_FAULT_WRITE and not vma.write:
-            foll |= FOLL_COW
-            why.append(Why("faultin_page", "remembers FOLL_COW", "COW is broken, but the entry stays read-only"))
-    why.append(Why("__get_user_pages", "loops for ever", "no fault makes the entry one that it may follow"))
-    return s, None, BLOCKED, tuple(why)
+        added = "FOLL_WRITE" if foll & FOLL_WRITE else "FOLL_BREAK_COW"
+        why = (Why("should_force_cow_break", f"adds {added}", "a COW mapping, and the page itself is wanted"),)
+    return _has_pinned(s, proc, flags), foll, "", why
 
 
-def follow_page_pte(s: State, k, proc: str, page: int, flags: int) -> tuple[int | None, bool, Why]:
-    """Look up under the page table lock: (frame or None, whether the fault is to unshare, why)."""
+def follow_page_pte(s: State, k, proc: str, page: int, flags: int) -> tuple[int | None, str, Why]:
+    """Look up under the page table lock: (frame or None, the fault to ask for, why)."""
     vma, pte = s.at(proc, page)
     if not isinstance(pte, Pte):
-        return None, False, Why("follow_page_pte", "asks for a fault", "a swap entry" if pte else "no entry")
-    if flags & FOLL_WRITE and not k.follow_write(vma, pte, s.frames[pte.frame], flags):
-        return None, False, Why("follow_page_pte", "asks for a write fault", "FOLL_WRITE, and the entry is read-only")
+        return None, "fault", Why("follow_page_pte", "asks for a fault", "a swap entry" if pte else "no entry")
+    wants = "FOLL_WRITE" if flags & FOLL_WRITE else "FOLL_BREAK_COW" if flags & FOLL_BREAK_COW else ""
+    if wants and not k.follow_write(vma, pte, s.frames[pte.frame], flags):
+        return None, "break", Why("follow_page_pte", "asks for a write fault", f"{wants}, and the entry is read-only")
     if not pte.write and k.must_unshare(vma, s.frames[pte.frame], flags):
-        return None, True, Why("follow_page_pte", "asks for unsharing", "gup_must_unshare(): a pin needs its own page")
-    return pte.frame, False, Why("follow_page_pte", "takes the page", _entry(pte))
+        because = "gup_must_unshare(): a pin needs its own page"
+        return None, "unshare", Why("follow_page_pte", "asks for unsharing", because)
+    return pte.frame, "", Why("follow_page_pte", "takes the page", _entry(pte))
+
+
+def faultin_page(s: State, k, proc: str, page: int, flags: int, want: str):
+    """Fault once: (state, flags from now on, error, why). FOLL_BREAK_COW breaks only what is mapped."""
+    if s.at(proc, page)[0] is None:  # another thread has unmapped it
+        return s, flags, "EFAULT", (Why("__get_user_pages", "fails", "no mapping there"),)
+    write, breaking = bool(flags & FOLL_WRITE), want == "break" and not flags & FOLL_WRITE
+    s, result, why = handle_mm_fault(s, k, proc, page, write or breaking, want == "unshare", breaking)
+    vma, pte = s.at(proc, page)
+    if result == VM_FAULT_WRITE and not pte.write:
+        flags = k.after_break(flags)
+        did = "remembers FOLL_COW" if flags & FOLL_COW else "forgets FOLL_WRITE"
+        why += (Why("faultin_page", did, "COW is broken, but the entry stays read-only"),)
+    return s, flags, result if result == BLOCKED else "", why
 
 
 def get_user_pages_fast(s: State, k, proc: str, page: int, flags: int, only=False):
@@ -96,6 +116,17 @@ def break_cow(vma: Vma, flags: int) -> int:
     return flags | FOLL_WRITE if vma.cow and flags & (FOLL_GET | FOLL_PIN) else flags
 
 
+def break_cow_by_flag(vma: Vma, flags: int) -> int:
+    """Yes, but by a flag of its own, which is no write to anybody else. Source: Peter Xu, "mm/gup: Allow real
+    explicit breaking of COW", v3, 11 August 2020; not merged."""
+    return flags | FOLL_BREAK_COW if vma.cow and flags & (FOLL_GET | FOLL_PIN) and not flags & FOLL_WRITE else flags
+
+
+def break_cow_if_asked(vma: Vma, flags: int) -> int:
+    """If the caller asks. Source: named in the message of 17839856fd; never written."""
+    return flags | FOLL_WRITE if vma.cow and flags & FOLL_ASK_BREAK else flags
+
+
 # -- Kernel.fast_walk: which entries may the lockless walk take? -----------------------------------------
 
 
@@ -108,7 +139,29 @@ def only_writable(flags: int) -> int:
     return flags | FOLL_WRITE
 
 
+def only_writable_if_asked(flags: int) -> int:
+    return flags | FOLL_WRITE if flags & FOLL_ASK_BREAK else flags
+
+
+# -- Kernel.after_break: what does the loop remember, when COW is broken but the entry stays read-only? --
+
+
+def remember_cow(flags: int) -> int:
+    """Source: faultin_page(), 19be0eaffa3a, v4.8.3."""
+    return flags | FOLL_COW
+
+
+def forget_write(flags: int) -> int:
+    """From here on it is a read: Dirty COW, CVE-2016-5195. Source: faultin_page(), to v4.8.2."""
+    return flags & ~FOLL_WRITE
+
+
 # -- Kernel.follow_write: may FOLL_WRITE follow this entry? ----------------------------------------------
+
+
+def writable(vma: Vma, pte: Pte, frame: Frame, flags: int) -> bool:
+    """Never a read-only one. Source: follow_page_pte(), to v4.8.2."""
+    return pte.write
 
 
 def after_forced_cow(vma: Vma, pte: Pte, frame: Frame, flags: int) -> bool:
@@ -119,6 +172,11 @@ def after_forced_cow(vma: Vma, pte: Pte, frame: Frame, flags: int) -> bool:
 def after_cow(vma: Vma, pte: Pte, frame: Frame, flags: int) -> bool:
     """Once COW is broken, with or without FOLL_FORCE. Source: can_follow_write_pte(), 17839856fd."""
     return pte.write or bool(flags & FOLL_COW and pte.dirty)
+
+
+def after_cow_or_zero(vma: Vma, pte: Pte, frame: Frame, flags: int) -> bool:
+    """The same, and the zero page for a read: C13, in no kernel."""
+    return after_cow(vma, pte, frame, flags) or (pte.frame == ZERO_PAGE and not flags & FOLL_WRITE)
 
 
 def exclusive_if_forced(vma: Vma, pte: Pte, frame: Frame, flags: int) -> bool:

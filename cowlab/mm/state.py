@@ -35,6 +35,7 @@ class Frame:
     exclusive: bool = False
     huge: bool = False
     ksm: bool = False
+    batched: bool = False  # a per-CPU LRU batch still holds a reference
 
 
 FREED = Frame("(freed)", anon=False)  # junk on free: whoever still looks here must see that it is gone
@@ -112,7 +113,9 @@ class Ref:
     frame: int | None
     error: str = ""
     pin: bool = False
-    gpu: bool = False
+    mirror: bool = False  # a device's own page table shows the frame, and an mmu notifier watches its owner
+    counted: bool = True  # False: only the mirror is left, the reference was dropped
+    foll: int = 0  # a lookup on its way: its FOLL_* flags; ``error`` says what it does next
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,7 @@ class State:
     files: tuple[int | None, ...] = ()  # the page cache: each file's one page; None while it is a hole
     slots: tuple[Slot, ...] = ()  # swap, with the swap cache
     refs: tuple[Ref, ...] = ()  # sorted by (proc, name)
+    batches: bool = False  # new anonymous pages wait in an LRU batch, until it is drained
 
     def proc(self, name: str) -> Proc:
         return next(p for p in self.procs if p.name == name)
@@ -174,8 +178,8 @@ class State:
     def refcount(self, frame: int, bias: int = PINNED) -> int:
         """page_count(): 1 a mapping, 1 for the page cache or the swap cache, 1 a FOLL_GET, ``bias`` a FOLL_PIN
         (of a THP: 1, and a count of its own)."""
-        held = sum(bias if r.pin and not self.frames[frame].huge else 1 for r in self.refs if r.frame == frame)
-        cached = (frame in self.files) + (self.slot_of(frame) is not None)
+        held = sum(bias if r.pin and not self.frames[frame].huge else r.counted for r in self.refs if r.frame == frame)
+        cached = self.frames[frame].batched + (frame in self.files) + (self.slot_of(frame) is not None)
         return self.mapcount(frame) + TAILS * self.tails(frame) + cached + held
 
     def maybe_pinned(self, frame: int) -> bool:
@@ -230,7 +234,13 @@ class State:
 
     def alloc(self, value: str, anon=True, exclusive=False, huge=False) -> tuple["State", int]:
         """A new frame. Its number was never handed out before in this run."""
-        return replace(self, frames=(*self.frames, Frame(value, anon, exclusive, huge))), len(self.frames)
+        new = Frame(value, anon, exclusive, huge, batched=self.batches and anon and not huge)
+        return replace(self, frames=(*self.frames, new)), len(self.frames)
+
+    def drained(self) -> "State":
+        """lru_add_drain(): the batches are emptied, and their references dropped."""
+        frames = tuple(replace(f, batched=False) if f.batched else f for f in self.frames)
+        return replace(self, frames=frames).swept() if frames != self.frames else self
 
     def swept(self) -> "State":
         """Frames that nothing refers to are freed, and filled with junk."""
@@ -238,6 +248,7 @@ class State:
         held = {ZERO_PAGE, *self.files, *(r.frame for r in self.refs), *(tail for mm in mms for tail in mm.tails)}
         held.update(t.frame for mm in mms for t in mm.ptes if isinstance(t, Pte))
         needed = {t.slot for mm in mms for t in mm.ptes if isinstance(t, Swp)}
+        held.update(i for i, f in enumerate(self.frames) if f.batched)
         held.update(slot.frame for i, slot in enumerate(self.slots) if i in needed)
         slots = tuple(x if x.frame in held else Slot(x.value, None) for x in self.slots) if self.slots else ()
         return replace(self, frames=tuple(f if i in held else FREED for i, f in enumerate(self.frames)), slots=slots)

@@ -1,0 +1,37 @@
+"""Questions, misconceptions, hints and advisory checks: what a lesson asks, and how it answers.
+
+A lesson uses five names. Importing them costs nothing: widgets load when something is shown.
+
+* ``ask("05-first-writer")`` shows a question. Its answer is recorded before anything is revealed, and a wrong one
+  is met with a schedule to step through, not with a sentence. "I do not know" is always among the choices.
+* ``answer("05-first-writer", "a")`` answers without a widget (``"?"`` is "I do not know").
+* ``hint("05-first-writer")`` opens the next of three hints.
+* ``answers()`` is what was answered so far; ``keep("answers.json")`` also writes it to a file that is the
+  learner's to read and to delete; ``forget()`` empties both.
+* ``check_schedule``, ``check_test`` and ``check_choice`` say what is right so far in an exercise. They are advisory:
+  marks come from elsewhere.
+
+Questions are data. A module ``lessonNN.py`` in this folder has a tuple ``QUESTIONS`` of :class:`Question`, and
+is found by its name. ``id`` is ``"NN-word"``. Of the choices exactly one is right; each other one names a
+misconception (M1 to M20), and has, or inherits from it, the :class:`Schedule` that refutes it. Tests run every schedule
+on the engine: it must end as it says. The right answers stand in these files for anyone to read: they are for the
+learner's own use.
+
+>>> question = QUESTIONS["05-first-writer"]
+>>> ask(question.id)  # doctest: +ELLIPSIS
+Question 05-first-writer
+...
+  ?) I do not know
+...
+"""
+
+from .ask import answer, ask, hint
+from .bank import QUESTIONS, Choice, Question, Schedule
+from .check import check_choice, check_schedule, check_test
+from .misconceptions import MISCONCEPTIONS, Misconception
+from .progress import answers, forget, keep
+
+__all__ = [
+    "MISCONCEPTIONS", "QUESTIONS", "Choice", "Misconception", "Question", "Schedule", "answer", "answers", "ask",
+    "check_choice", "check_schedule", "check_test", "forget", "hint", "keep",
+]  # fmt: skip

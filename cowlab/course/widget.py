@@ -1,0 +1,136 @@
+"""The form behind ask(): native radio buttons, labelled, with the reply in a live region. Loaded when shown."""
+
+import anywidget
+import traitlets
+from ipywidgets import VBox
+
+from .ask import UNSURE, Reply, markup, reply
+from .bank import Question
+from .progress import DONT_KNOW, open_next, opened
+
+__all__ = ["QuestionForm", "form", "stepped"]
+
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+ESM = """
+let forms = 0;
+function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+function withHtml(tag, html, attributes) {
+  const made = element(tag, attributes);
+  made.innerHTML = html;
+  return made;
+}
+function render({ model, el }) {
+  const name = `cowlab-ask-${++forms}`;
+  const root = element("form", { class: "cowlab-ask", "data-lm-suppress-shortcuts": "true" });
+  root.addEventListener("keydown", (event) => event.stopPropagation());
+  const group = element("fieldset", {}, withHtml("legend", model.get("prompt")));
+  if (model.get("setting")) group.append(element("pre", {}, model.get("setting")));
+  model.get("choices").forEach(([letter, html], n) => {
+    const radio = element("input", { type: "radio", name, value: letter, id: `${name}-${n}` });
+    group.append(element("div", { class: "choice" }, radio, withHtml("label", html, { for: radio.id })));
+  });
+  const send = element("button", { type: "submit" }, "Record my answer");
+  const help = element("button", { type: "button" });
+  const hints = element("ol", { "aria-label": "Hints" });
+  const said = element("div", { role: "status", "aria-live": "polite", class: "said" });
+  root.append(group, element("div", { class: "buttons" }, send, help), hints, said);
+  root.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const chosen = root.querySelector("input:checked");
+    if (chosen) model.send({ answer: chosen.value });
+    else said.textContent = "Nothing is recorded yet: choose one of the answers first.";
+  });
+  help.addEventListener("click", () => model.send({ hint: true }));
+  const tell = () => { said.innerHTML = model.get("said"); };
+  const show = () => {
+    const open = model.get("hints"), of = model.get("rungs");
+    help.textContent = open.length < of ? `Hint (${open.length} of ${of} open)` : "All hints are open";
+    help.disabled = open.length >= of;
+    hints.replaceChildren(...open.map((html) => withHtml("li", html)));
+    hints.hidden = !open.length;
+  };
+  model.on("change:said", tell);
+  model.on("change:hints", show);
+  tell();
+  show();
+  el.append(root);
+}
+export default { render };
+"""
+
+CSS = """
+.cowlab-ask { max-width: 46em; color: var(--jp-content-font-color1, inherit); line-height: 1.5;
+  font-family: var(--jp-content-font-family, inherit); font-size: var(--jp-content-font-size1, inherit); }
+.cowlab-ask fieldset { border: 1px solid var(--jp-border-color1, #888); border-radius: 4px; padding: .4em 1em .8em; margin: 0; }
+.cowlab-ask legend { font-weight: 600; padding: 0 .4em; float: left; width: 100%; margin: .3em 0 .5em -.4em; box-sizing: border-box; }
+.cowlab-ask legend + * { clear: both; }
+.cowlab-ask pre { margin: 0 0 .6em; padding: .5em .8em; color: inherit; background: var(--jp-layout-color2, #f3f3f3); overflow-x: auto;
+  font-family: var(--jp-code-font-family, monospace); }
+.cowlab-ask .choice { display: flex; gap: .6em; align-items: baseline; padding: .2em 0; }
+.cowlab-ask .choice label { cursor: pointer; }
+.cowlab-ask .choice input { flex: none; }
+.cowlab-ask .buttons { display: flex; gap: .8em; margin: .7em 0; }
+.cowlab-ask button { font: inherit; padding: .25em .9em; cursor: pointer; color: inherit; background: var(--jp-layout-color2, #eee);
+  border: 1px solid var(--jp-border-color1, #888); border-radius: 4px; }
+.cowlab-ask button:disabled { opacity: .6; cursor: default; }
+.cowlab-ask :is(button, input):focus-visible { outline: 3px solid #0072B2; outline-offset: 2px; }
+.cowlab-ask .said:not(:empty) { border-left: 4px solid #0072B2; padding: .2em .8em; }
+.cowlab-ask .said p { margin: .3em 0; }
+"""
+
+
+class QuestionForm(anywidget.AnyWidget):
+    """``heard(reply)`` is called after each answer, when it has been recorded."""
+
+    _esm = ESM
+    _css = CSS
+    prompt = traitlets.Unicode().tag(sync=True)
+    setting = traitlets.Unicode().tag(sync=True)
+    choices = traitlets.List().tag(sync=True)
+    rungs = traitlets.Int().tag(sync=True)
+    hints = traitlets.List().tag(sync=True)
+    said = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, question: Question, heard):
+        choices = [[letter, markup(c.text)] for letter, c in zip(question.letters, question.choices, strict=True)]
+        super().__init__(
+            prompt=markup(question.prompt), setting=question.setting, choices=[*choices, [DONT_KNOW, UNSURE]],
+            rungs=len(question.hints), hints=[markup(h) for h in question.hints[: opened(question.id)]],
+        )  # fmt: skip
+        self.question, self.heard = question, heard
+        self.on_msg(self._receive)
+
+    def _receive(self, _widget, content, _buffers):
+        if content.get("hint"):
+            n = open_next(self.question.id, len(self.question.hints))
+            self.hints = [markup(h) for h in self.question.hints[:n]]
+        elif "answer" in content:
+            said = reply(self.question, str(content["answer"]))
+            self.said = said.html()
+            self.heard(said)
+
+
+def form(question: Question) -> dict:
+    """The form of one question, as a MIME bundle; a schedule to step through appears below it."""
+    box = VBox()
+
+    def heard(said: Reply) -> None:
+        box.children = (ask, said.schedule.trace().player()) if said.schedule else (ask,)
+
+    ask = QuestionForm(question, heard)
+    box.children = (ask,)
+    return {WIDGET_VIEW: {"version_major": 2, "version_minor": 0, "model_id": box.model_id}}
+
+
+def stepped(html: str, trace, at: int = 0) -> dict:
+    """Words and the player below them, as a MIME bundle."""
+    from ipywidgets import HTML
+
+    box = VBox((HTML(html), trace.player(at=at)))
+    return {WIDGET_VIEW: {"version_major": 2, "version_minor": 0, "model_id": box.model_id}}

@@ -1,0 +1,253 @@
+"""What a notebook shows and stores: HTML that survives everywhere, and the same in words.
+
+An untrusted notebook, GitHub and nbconvert drop scripts, styles and inline SVG; an <img> with a data: address,
+<details> and tables stay. So no output is a bare image/svg+xml: it is an <img> with an alt sentence,
+and the words beside it.
+"""
+
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from html import escape
+from pathlib import Path
+
+from ..litmus import Test, Trace, Verdict, judge, load
+from ..mm import KERNELS, Kernel, kernel
+from .dot import executions_dot, scene_dot
+from .executions import LIMIT, Executions, executions_text
+from .render import render
+from .scene import Scene, scene, scenes
+from .svg import scene_svg
+from .text import scene_text, trace_text
+from .words import plural
+
+__all__ = [
+    "BUDGET", "Diagram", "Picture", "VerdictTable", "picture", "trace_bundle", "trace_html", "verdict_bundle",
+    "verdict_table",
+]  # fmt: skip
+
+BUDGET = 60_000  # bytes of HTML for a stored trace; beyond it, steps in words only
+SYMBOLS = {"Never": "○", "Sometimes": "◐", "Always": "●"}
+
+
+def image(svg: str | bytes, alt: str, width: float) -> str:
+    data = b64encode(svg if isinstance(svg, bytes) else svg.encode()).decode()
+    return (
+        f'<img src="data:image/svg+xml;base64,{data}" alt="{escape(alt)}" width="{width:.0f}" '
+        'style="max-width:100%;height:auto">'
+    )
+
+
+def details(summary: str, inside: str) -> str:
+    return f"<details><summary>{escape(summary)}</summary>{inside}</details>"
+
+
+def pre(text: str) -> str:
+    return f"<pre>{escape(text, quote=False)}</pre>"
+
+
+def html_and_text(html: str, text: str) -> dict[str, str]:
+    return {"text/html": html, "text/plain": text}
+
+
+@dataclass(frozen=True, repr=False)
+class Picture:
+    """One moment of a trace: displays as a picture, prints as words."""
+
+    scene: Scene
+
+    def __repr__(self) -> str:
+        return f"<picture of {self.scene.title}>"
+
+    def __str__(self) -> str:
+        return self.text
+
+    @cached_property
+    def svg(self) -> str:
+        return scene_svg(self.scene)
+
+    @cached_property
+    def text(self) -> str:
+        return scene_text(self.scene)
+
+    def to_dot(self):
+        """The same state as a :class:`graphviz.Digraph`."""
+        return scene_dot(self.scene)
+
+    def save(self, path: str | Path) -> Path:
+        """Write ``.svg``, ``.txt`` or ``.dot``, by the ending of the name."""
+        return _save(path, {".svg": lambda: self.svg, ".txt": lambda: self.text, ".dot": lambda: self.to_dot().source})
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        return html_and_text(_figure(self.scene, self.svg) + details("In words", pre(self.text)), self.text)
+
+
+def _save(path: str | Path, ways: Mapping) -> Path:
+    path = Path(path)
+    if path.suffix not in ways:
+        raise ValueError(f"cannot write {path.name!r}: choose a name that ends in {', '.join(ways)}")
+    drawn = ways[path.suffix]()
+    path.write_bytes(drawn if isinstance(drawn, bytes) else (drawn.rstrip("\n") + "\n").encode())
+    return path
+
+
+def _figure(s: Scene, svg: str) -> str:
+    """The picture with its caption below. The alternative text says what is seen, not what is said below."""
+    alt = f"{s.title}: {s.action}. {s.summary}"
+    return f"{image(svg, alt, _width(svg))}<p>{escape(s.caption)}</p>"
+
+
+def _width(svg: str) -> float:
+    return float(svg.split('" width="', 1)[1].split('"', 1)[0])
+
+
+def trace_html(trace: Trace) -> str:
+    """The whole trace without script or style: the start as a picture, every step folded, all of it in words.
+
+    A trace beyond BUDGET bytes keeps the pictures of its start, its end and of steps that copy or fault, as
+    many as fit; the other steps are in words.
+    """
+    drawn = scenes(trace)
+    figures = [_figure(s, scene_svg(s)) for s in drawn]
+    words = pre(trace_text(drawn))
+    room, keep = BUDGET - len(words) - 300 * len(drawn), set()
+
+    def importance(n: int):
+        return n != 0, n != len(drawn) - 1, not drawn[n].copies, not drawn[n].faults, n
+
+    for n in sorted(range(len(drawn)), key=importance):
+        if len(figures[n]) <= room or n == 0:
+            keep.add(n)
+            room -= len(figures[n])
+    parts = [f"<p><b>{escape(repr(trace)[1:-1])}</b></p>", figures[0]]
+    for n, s in enumerate(drawn[1:], 1):
+        inside = figures[n] if n in keep else f"<p>{escape(s.caption)} (Picture: .show({n}))</p>"
+        parts.append(details(f"{s.place.capitalize()}: {s.action}", inside))
+    return "\n".join([*parts, details("The whole trace in words", words)])
+
+
+def trace_bundle(trace: Trace) -> dict[str, str]:
+    """What a displayed :class:`Trace` is."""
+    return html_and_text(trace_html(trace), trace_text(scenes(trace)))
+
+
+# -- Verdicts -------------------------------------------------------------------------------------------
+
+
+def _table(caption: str, head: Iterable[str], rows: Iterable[tuple[str, Iterable[str]]]) -> str:
+    """``rows``: (heading of the row as text, cells as HTML)."""
+    top = "".join(f'<th scope="col" style="text-align:left">{escape(h)}</th>' for h in head)
+    left = ' style="text-align:left"'
+    body = "".join(
+        f'<tr><th scope="row"{left}>{escape(name)}</th>{"".join(f"<td{left}>{c}</td>" for c in cells)}</tr>'
+        for name, cells in rows
+    )
+    return f"<table><caption>{escape(caption)}</caption><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def verdict_bundle(v: Verdict) -> dict[str, str]:
+    """What a displayed :class:`Verdict` is: a table of the final states, and its text as herd7 writes it."""
+    rows = []
+    for f in v.finals:
+        frames = {n: f" (frame {x})" for n, x in f.trace.frames.items()}
+        values = ", ".join(escape(f"{n}={x}{frames.get(n, '')}") for n, x in f.trace.values.items())
+        holds = "yes ✱" if f.satisfies else "no"
+        rows.append((str(f.count), (holds, values, str(f.trace.copies), escape("; ".join(f.trace.steps)))))
+    c = v.test.condition
+    counted = f"{v.positive} of {plural(v.executions, 'execution')}"
+    caption = f"{v.test.name} on {v.kernel.name}: {SYMBOLS[v.verdict]} {v.verdict} ({counted})"
+    table = _table(caption, ("executions", c.text, "values at the end", "copies", "first such execution"), rows)
+    return html_and_text(table + details("In words", pre(str(v))), str(v))
+
+
+@dataclass(frozen=True, repr=False)
+class Diagram:
+    """All executions of a test as one graph: displays as a picture, prints as words."""
+
+    executions: Executions
+
+    @classmethod
+    def of(cls, verdict: Verdict, bad: bool | None = None) -> "Diagram":
+        return cls(Executions.of(verdict, bad))
+
+    def __repr__(self) -> str:
+        v = self.executions.verdict
+        return f"<diagram of {v.test.name} on {v.kernel.name}: {plural(len(self.executions.labels), 'state')}>"
+
+    def __str__(self) -> str:
+        return self.text
+
+    @cached_property
+    def text(self) -> str:
+        return executions_text(self.executions)
+
+    @cached_property
+    def svg(self) -> str | None:
+        """The drawing, or None where nothing can draw it or it would have too many states."""
+        if len(self.executions.labels) > LIMIT:
+            return None
+        drawn = render(self.to_dot().source)
+        return drawn and drawn.decode()
+
+    def to_dot(self):
+        return executions_dot(self.executions)
+
+    def save(self, path: str | Path) -> Path:
+        """Write ``.svg`` (if it can be drawn), ``.txt`` or ``.dot``, by the ending of the name."""
+        if Path(path).suffix == ".svg" and self.svg is None:
+            raise ValueError(f"cannot draw {Path(path).name!r} here: choose a name that ends in .txt or .dot")
+        return _save(path, {".svg": lambda: self.svg, ".txt": lambda: self.text, ".dot": lambda: self.to_dot().source})
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        if self.svg is None:
+            return html_and_text(pre(self.text), self.text)
+        x, v = self.executions, self.executions.verdict
+        bad = sum(e.count for e in x.ends if e and e.bad)
+        alt = f"All executions of {v.test.name} on {v.kernel.name}, {plural(len(x.labels), 'state')}. "
+        alt += f"Bad ends: {bad} of {plural(v.executions, 'execution')}."
+        width = float(self.svg.split('width="', 1)[1].split("pt", 1)[0]) * 4 / 3
+        return html_and_text(image(self.svg, alt, width) + details("In words", pre(self.text)), self.text)
+
+
+@dataclass(frozen=True, repr=False)
+class VerdictTable:
+    """Tests by kernels: Never, Sometimes or Always in each cell."""
+
+    kernels: tuple[Kernel, ...]
+    rows: tuple[tuple[str, tuple[Verdict, ...]], ...] = field(default=())
+
+    def __repr__(self) -> str:
+        return f"<verdicts of {plural(len(self.rows), 'test')} on {plural(len(self.kernels), 'kernel')}>"
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def text(self) -> str:
+        lines = [("test", *(k.name for k in self.kernels))]
+        lines += [(name, *(v.verdict for v in verdicts)) for name, verdicts in self.rows]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        rows = [(name, [f"{SYMBOLS[v.verdict]} {v.verdict}" for v in verdicts]) for name, verdicts in self.rows]
+        head = ("test", *(k.name for k in self.kernels))
+        return html_and_text(_table("In which executions does the condition hold?", head, rows), self.text)
+
+
+def verdict_table(tests: Iterable[str | Test], kernels: Iterable[str | Kernel] = tuple(KERNELS)) -> VerdictTable:
+    """Judge every test on every kernel; both may be given by name.
+
+    >>> print(verdict_table(["child-reads-parent-secret"], ["v5.7", "v5.8"]))
+    test                       v5.7       v5.8
+    child-reads-parent-secret  Sometimes  Never
+    """
+    tests = [tests] if isinstance(tests, str | Test) else tests
+    read = [t if isinstance(t, Test) else load(t) for t in tests]
+    rows = tuple(k if isinstance(k, Kernel) else kernel(k) for k in kernels)
+    return VerdictTable(rows, tuple((t.name, tuple(judge(t, k) for k in rows)) for t in read))
+
+
+def picture(trace: Trace, step: int = -1) -> Picture:
+    return Picture(scene(trace, step))

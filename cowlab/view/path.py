@@ -1,0 +1,110 @@
+"""One step inside the kernel, event by event: which function decided, and where the call went from there."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ..litmus import Moment, Trace
+from ..mm import Why
+from .bundle import details, html_and_text, image, pre
+from .render import render
+
+if TYPE_CHECKING:
+    from graphviz import Digraph
+
+__all__ = ["CallPaths", "call_paths"]
+
+FONT, GREY, RED, GREEN = "Helvetica", "#57606a", "#d55e00", "#009e73"
+ENDINGS = {"ret=0": "gets nothing", "BLOCKED": "never comes back"}
+
+
+@dataclass(frozen=True, repr=False)
+class CallPaths:
+    """The same step on several kernels, side by side: functions as boxes, numbered events as arrows. Displays
+    as a picture, prints as words. A step that never ends is drawn as what it is, a circle without an exit."""
+
+    step: str
+    paths: tuple[tuple[str, tuple[Why, ...], str], ...]  # kernel, events, how it ended
+
+    def __repr__(self) -> str:
+        return f"<call paths of {self.step} on {', '.join(name for name, _, _ in self.paths)}>"
+
+    def __str__(self) -> str:
+        return self.text
+
+    @cached_property
+    def text(self) -> str:
+        parts = [self.step]
+        for name, why, end in self.paths:
+            parts += [f"on {name}: {end}", *(f"  {n}. {w}" for n, w in enumerate(why, 1))]
+        return "\n".join(parts)
+
+    def to_dot(self) -> "Digraph":
+        from graphviz import Digraph
+
+        g = Digraph("paths", comment=self.step)
+        g.attr(bgcolor="white", fontname=FONT, fontsize="12", ranksep="0.4", nodesep="0.35")
+        g.attr("node", shape="box", fontname=FONT, fontsize="12", margin="0.12,0.06", color=GREY)
+        g.attr("edge", fontname=FONT, fontsize="11", color=GREY, arrowsize="0.7")
+        for at, (name, why, end) in enumerate(self.paths):
+            with g.subgraph(name=f"cluster_{at}") as box:
+                box.attr(label=f"{name}: {end}", style="rounded", color="#d0d7de", fontname=FONT, margin="14")
+                endless = why[-1].did == "loops for ever"
+                colour = RED if endless else GREEN
+                if not endless:
+                    box.node(f"{at} end", end, color=colour, penwidth="2", style="rounded")
+                edges, again = _edges(why, endless)
+                for (here, there, did), numbers in edges.items():
+                    box.node(f"{at} {here}", here)
+                    strong = {"color": colour, "penwidth": "2.5"} if numbers[-1] >= again else {}
+                    label = f"{', '.join(map(str, numbers))}. {did}"
+                    box.edge(f"{at} {here}", f"{at} {there}", label=f" {label} ", **strong)
+        return g
+
+    @cached_property
+    def svg(self) -> str | None:
+        """The drawing, or None where nothing can draw it."""
+        drawn = render(self.to_dot().source)
+        return drawn and drawn.decode()
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        if self.svg is None:
+            return html_and_text(pre(self.text), self.text)
+        width = float(self.svg.split('width="', 1)[1].split("pt", 1)[0]) * 4 / 3
+        alt = f"{self.step}, event by event. " + " ".join(f"On {name} it {end}." for name, _, end in self.paths)
+        return html_and_text(image(self.svg, alt, width) + details("In words", pre(self.text)), self.text)
+
+
+def _edges(why: tuple[Why, ...], endless: bool) -> tuple[dict[tuple[str, str, str], list[int]], int]:
+    """(from, to, what was done) -> the numbers of the events; and the event at which an endless path begins to
+    go round, which is where its last arrow leads."""
+    fns = [w.fn for w in why[: len(why) - endless]]  # the last word on an endless one is the engine's
+    head = next((fn for fn in fns if fns.count(fn) > 1), "") if endless else "end"
+    again = fns.index(head, fns.index(head) + 1) + 1 if endless else len(fns) + 1
+    edges: dict[tuple[str, str, str], list[int]] = {}
+    for n, (here, there) in enumerate(zip(fns, [*fns[1:], head], strict=True), 1):
+        edges.setdefault((here, there, why[n - 1].did), []).append(n)
+    return edges, again
+
+
+def _end(m: Moment) -> str:
+    ref = m.state.ref(m.action.proc, m.action.ref)
+    if ref is None or ref.frame is None:
+        return ENDINGS.get(m.result, f"ends with {m.result}")
+    mappers = [p.name for p in m.state.procs if p.mm and any(t and t.frame == ref.frame for t in p.mm.ptes)]
+    return f"gets a page that {' and '.join(sorted(mappers)) or 'nobody'} map{'s' * (len(mappers) < 2)}"
+
+
+def call_paths(traces: Iterable[Trace], step: int) -> CallPaths:
+    """What the kernel did in this step of each trace; the traces differ in their kernels.
+
+    >>> from cowlab import kernel, load, run
+    >>> test = load("child-reads-parent-secret")
+    >>> print(call_paths([run(test, kernel("v5.7"), "P C C P")], 2))
+    C: vmsplice x -> pipe
+    on v5.7: gets a page that C and P map
+      1. gup_pte_range takes the page: the entry is read-only
+    """
+    moments = [(t.kernel.name, t.moments[step]) for t in traces]
+    return CallPaths(str(moments[0][1].action), tuple((name, m.why, _end(m)) for name, m in moments))

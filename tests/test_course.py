@@ -1,0 +1,271 @@
+"""Questions are data, so the tests are about all of them; and what follows an answer is what the engine does."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from cowlab import course, judge, kernel
+from cowlab.course import MISCONCEPTIONS, QUESTIONS, answer, answers, ask, forget, hint, keep, progress
+from cowlab.course.bank import HINTS, UnknownQuestion
+from cowlab.litmus import parse
+
+HERE = Path(__file__).parent
+EXERCISE = HERE.parent / "exercises" / "05-either-way.ipynb"
+SOLUTIONS = tomllib.loads((HERE / "solutions" / "05-either-way.toml").read_text("utf-8"))
+
+WRONG = [(q, letter, c) for q in QUESTIONS.values() for letter, c in zip(q.letters, q.choices, strict=True) if not c.right]
+SCHEDULES = {
+    **{f"{q.id}-{letter}": c.refutation for q, letter, c in WRONG if c.refutation},
+    **{f"{q.id}-shows": q.shows for q in QUESTIONS.values() if q.shows},
+    **{m.id: m.refutation for m in MISCONCEPTIONS.values() if m.refutation},
+}
+
+
+@pytest.fixture(autouse=True)
+def _blank():
+    """Each test starts with no answers and closed hints."""
+    forget()
+    yield
+    progress._file = None
+    forget()
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_schedule_ends_as_it_says(name):
+    """Every execution that a learner is given to step through is a possible one, and shows what it is given for."""
+    s = SCHEDULES[name]
+    verdict = judge(s.load(), kernel(s.kernel), s.schedule)
+    assert (verdict.positive == 1) is s.holds, verdict
+    moves = [int(n) for n in re.findall(r"[Mm]ove (\d+)", s.look)]
+    assert all(1 <= n <= len(s.schedule.split()) for n in moves), f"{s.look!r} names a move that is not there"
+
+
+@pytest.mark.parametrize("q", QUESTIONS.values(), ids=QUESTIONS)
+def test_a_question_is_well_formed(q):
+    """One right answer that says why; every other one a known belief, and an execution that refutes it; three hints."""
+    assert re.fullmatch(r"\d\d-[a-z0-9-]+", q.id)
+    assert sum(c.right for c in q.choices) == 1
+    assert 3 <= len(q.choices) <= 5
+    assert len(set(q.hints)) == 3
+    for c in q.choices:
+        assert bool(c.because) is c.right
+        if not c.right:
+            assert c.believes in MISCONCEPTIONS, c.believes
+            assert c.refutation is not None, f"{c.text!r} ({c.believes}) has nothing that refutes it"
+    assert len({c.text for c in q.choices}) == len(q.choices)
+
+
+def test_misconceptions_are_all_there():
+    """M1 to M20. One that no execution settles says which lesson takes it up."""
+    assert list(MISCONCEPTIONS) == [f"M{n}" for n in range(1, 21)]
+    assert all(re.fullmatch(r"(0[1-9]|1[01])-[a-z-]+", m.lesson) for m in MISCONCEPTIONS.values())
+
+
+@pytest.mark.parametrize("id", QUESTIONS)
+def test_a_question_on_paper_gives_nothing_away(id):
+    """The stored forms list all choices, and "I do not know", and neither a reason nor a mark of the right one."""
+    q, shown = QUESTIONS[id], ask(id)
+    for form, unsure in ((repr(shown), "?) I do not know"), (shown.html(), "<li>I do not know</li>")):
+        assert unsure in form
+        assert form.count("<li>") in (0, len(q.choices) + 1)
+        said = words(unescape(re.sub(r"<[^>]+>", "", form)))
+        assert all(words(c.text) in said for c in q.choices)
+        assert not any(words(c.because) in said for c in q.choices if c.because)
+    assert repr(shown) == repr(ask(id))
+    assert ask(id)._repr_mimebundle_()["text/html"] == shown.html()
+
+
+def words(text: str) -> str:
+    return " ".join(text.replace("`", "").split())
+
+
+def test_right_answers_are_spread():
+    """The place of the right answer says nothing about it."""
+    assert len({q.right for q in QUESTIONS.values()}) >= 3
+
+
+@pytest.mark.parametrize(("q", "letter", "choice"), WRONG, ids=[f"{q.id}-{letter}" for q, letter, _ in WRONG])
+def test_a_wrong_answer_meets_a_schedule(q, letter, choice):
+    """It is recorded, and answered with an execution, not with the right answer."""
+    reply = answer(q.id, letter)
+    assert [(a.question, a.choice, a.right) for a in answers()] == [(q.id, letter, False)]
+    assert reply.schedule is choice.refutation
+    assert reply.schedule.look.replace("`", "") in repr(reply)
+    right = q.choices[q.letters.index(q.right)]
+    assert right.because.replace("`", "") not in repr(reply)
+    assert right.text.replace("`", "") not in repr(reply)
+
+
+def test_not_knowing_is_an_answer():
+    reply = answer("05-secret", "?")
+    assert answers() == [("05-secret", "?", False, 0)]
+    assert reply.schedule is None
+    assert repr(reply).startswith("Recorded: I do not know.")
+
+
+def test_the_first_answer_stays_the_prediction():
+    q = QUESTIONS["05-secret"]
+    answer(q.id, "a")
+    assert "after your first answer" in repr(answer(q.id, q.right))
+    assert [a.choice for a in answers()] == ["a", q.right]
+    assert progress.first_answer(q.id).choice == "a"
+
+
+@pytest.mark.parametrize("choice", ["z", "", "ab", 7])
+def test_nonsense_is_not_recorded(choice):
+    assert "Nothing is recorded" in repr(answer("05-secret", choice))
+    assert answers() == []
+
+
+def test_an_unknown_question_names_the_others():
+    with pytest.raises(UnknownQuestion, match=r"did you mean '05-secret'.*05-first-writer") as e:
+        ask("05-secrets")
+    assert e.value._render_traceback_() == [str(e.value)]
+
+
+@pytest.mark.parametrize("id", [*QUESTIONS, *HINTS])
+def test_one_hint_at_a_time(id):
+    """Each call opens one more rung; the last one stays the last."""
+    rungs = HINTS[id] if id in HINTS else QUESTIONS[id].hints
+    assert len(rungs) == 3
+    for n in (1, 2, 3, 3):
+        assert hint(id).opened == rungs[:n]
+
+
+def test_keep_writes_a_file_that_can_be_read_and_deleted(tmp_path):
+    file = tmp_path / "my-answers.json"
+    answer("05-secret", "a")
+    assert keep(file) == file
+    answer("05-secret", "?")
+    assert [a["choice"] for a in json.loads(file.read_text())] == ["a", "?"]
+    progress._given.clear()
+    keep(file)
+    assert [a.choice for a in answers()] == ["a", "?"]
+    forget()
+    assert json.loads(file.read_text()) == []
+    file.write_text('{"a": 1}')
+    with pytest.raises(ValueError, match="no file of answers"):
+        keep(file)
+
+
+# -- The form -------------------------------------------------------------------------------------------
+
+
+def test_the_form_records_first_and_then_shows():
+    """When the reply is there, the answer is on record; a wrong one brings the player, and "I do not know" none."""
+    from ipywidgets import VBox
+
+    from cowlab.course.widget import QuestionForm, form
+    from cowlab.ui import Player
+
+    seen = []
+    form_ = QuestionForm(QUESTIONS["05-secret"], lambda reply: seen.append((reply, answers())))
+    assert [letter for letter, _ in form_.choices] == [*QUESTIONS["05-secret"].letters, "?"]
+    assert form_.said == ""
+    state = form_.get_state()
+    assert not any(c.because and c.because in str(state) for c in QUESTIONS["05-secret"].choices)
+    form_._receive(form_, {"answer": "a"}, [])
+    assert [a.choice for a in seen[0][1]] == ["a"]
+    assert "Recorded: a." in form_.said
+    form_._receive(form_, {"hint": True}, [])
+    assert len(form_.hints) == 1
+    assert "text/html" not in form(QUESTIONS["05-secret"])
+
+    box = next(w for w in _widgets() if isinstance(w, VBox) and isinstance(w.children[0], QuestionForm))
+    asked = box.children[0]
+    asked._receive(asked, {"answer": "a"}, [])
+    assert isinstance(box.children[1], Player)
+    asked._receive(asked, {"answer": "?"}, [])
+    assert len(box.children) == 1
+
+
+def _widgets():
+    from ipywidgets.widgets.widget import _instances
+
+    return list(_instances.values())
+
+
+def test_importing_the_course_loads_no_widgets():
+    code = "import sys, cowlab.course as c; c.ask('05-secret'); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"anywidget", "ipywidgets", "IPython", "graphviz", "traitlets"} & set(loaded)
+
+
+# -- The exercise ---------------------------------------------------------------------------------------
+
+
+def cell(grade_id: str) -> str:
+    cells = json.loads(EXERCISE.read_text("utf-8"))["cells"]
+    return "".join(next(c["source"] for c in cells if c["metadata"]["nbgrader"]["grade_id"] == grade_id))
+
+
+def check(question: str, given):
+    """Run the exercise's own check cell on an answer."""
+    names = {}
+    exec("\n".join([cell("setup"), cell("q1_test")]), names)
+    names |= {question: given, "display": lambda advice: None}
+    body = ast.parse(cell(f"{question}_check")).body
+    exec(compile(ast.Module(body[:-1], []), "check", "exec"), names)
+    return names["advice"], eval(compile(ast.Expression(body[-1].value), "points", "eval"), names)
+
+
+ANSWERS = [(q, a) for q, given in SOLUTIONS.items() for a in given]
+
+
+@pytest.mark.parametrize(("question", "row"), ANSWERS, ids=[f"{q}: {a['name']}" for q, a in ANSWERS])
+def test_exercise_answers_get_what_they_should(question, row):
+    """The reference scores all, an empty answer nothing, and each known-wrong one what is written beside it."""
+    advice, points = check(question, row["answer"])
+    assert advice.score == row["score"], advice
+    assert row["says"] in repr(advice)
+    most = next(
+        c["metadata"]["nbgrader"]["points"]
+        for c in json.loads(EXERCISE.read_text("utf-8"))["cells"]
+        if c["metadata"]["nbgrader"]["grade_id"] == f"{question}_check"
+    )
+    assert points == most * row["score"]
+
+
+NOT_YET = [(q, a) for q, a in ANSWERS if a["score"] < 1 and q != "q3"]
+
+
+@pytest.mark.parametrize(("question", "row"), NOT_YET, ids=[f"{q}: {a['name']}" for q, a in NOT_YET])
+def test_a_check_never_prints_the_key(question, row):
+    """What is said about a wrong answer does not have the reference answer in it."""
+    advice, _ = check(question, row["answer"])
+    reference = SOLUTIONS[question][0]["answer"].strip()
+    assert reference not in repr(advice)
+    assert "exit" not in repr(advice) or "exit" in str(row["answer"]) or "legal here" in repr(advice)
+
+
+def test_the_schedule_is_a_shortest_one():
+    """The explorer finds none shorter than the reference, and the reference is as long as it says."""
+    names = {}
+    exec("\n".join([cell("setup"), cell("q1_test")]), names)
+    from cowlab.course.check import _Road
+
+    assert _Road(names["longer"], kernel("v5.7")).moves_left() == len(SOLUTIONS["q1"][0]["answer"].split()) == 7
+    assert _Road(names["longer"], kernel("v5.8")).moves_left() is None
+
+
+def test_a_lone_advice_agrees_with_the_verdict():
+    """A whole schedule scores 1 exactly when the verdict counts it, on every schedule of a test."""
+    test = parse("litmus t\ninit\n  P: x = old\nP | C\nfork C | vmsplice x -> r\nwrite x new | exit\nexists C.r == new")
+    for schedule in ("P P C C", "P C P C", "P C C P"):
+        assert course.check_schedule(test, schedule).ok == (judge(test, kernel("v5.7"), schedule).positive == 1)
+
+
+def test_the_exercise_prints_the_choices_of_the_bank():
+    text = cell("q3_text")
+    for id in ("05-ex-exec", "05-ex-exec-reason"):
+        q = QUESTIONS[id]
+        assert q.prompt in text
+        assert all(f"* **{letter}**: {c.text}" in text for letter, c in zip(q.letters, q.choices, strict=True))
+    assert QUESTIONS["05-ex-exec"].setting in text
