@@ -1,0 +1,48 @@
+"""The README says what is so."""
+
+import doctest
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from cowlab import cli
+
+README = Path(__file__).parent.parent / "README.md"
+CONSOLE = re.findall(r"```console\n\$ (.*)\n((?:.*\n)*?)```", README.read_text())
+
+
+@pytest.mark.parametrize(("command", "printed"), CONSOLE, ids=[c for c, _ in CONSOLE])
+def test_a_command_in_the_readme_prints_what_stands_below_it(command, printed, capsys):
+    """Every console block shows the real output."""
+    program, *arguments = shlex.split(command)
+    assert program == "cowlab"
+    assert cli.main(arguments) == 0
+    assert capsys.readouterr().out == printed
+
+
+def test_the_python_example_prints_what_stands_below_it():
+    """The README's Python session is a doctest."""
+    failed, tried = doctest.testfile(str(README), module_relative=False)
+    assert tried >= 3
+    assert failed == 0
+
+
+def test_the_litmus_test_in_the_readme_is_the_one_in_the_catalogue():
+    """The reader sees the file that runs."""
+    shown = re.search(r"```\n(litmus (?:.*\n)*?)```", README.read_text())[1]
+    assert shown == (README.parent / "cowlab/litmus/catalogue/child-reads-parent-secret.litmus").read_text()
+
+
+def test_links_in_the_readme_lead_somewhere():
+    """Every relative link names a file of the repository."""
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README.read_text()):
+        assert (README.parent / target).exists(), target
+
+
+def test_the_commands_that_ci_runs_are_the_readmes():
+    """.ci/run calls exactly the test command that the README gives."""
+    command = 'pip install -e ".[test]" && pytest'
+    assert command in README.read_text()
+    assert command in (README.parent / ".ci" / "run").read_text()
