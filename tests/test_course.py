@@ -72,7 +72,7 @@ def test_misconceptions_are_all_there():
 def test_a_question_on_paper_gives_nothing_away(id):
     """The stored forms list all choices, and "I do not know", and neither a reason nor a mark of the right one."""
     q, shown = QUESTIONS[id], ask(id)
-    for form, unsure in ((repr(shown), "?) I do not know"), (shown.html(), "<li>I do not know</li>")):
+    for form, unsure in ((repr(shown), "?) I do not know"), (shown.html(), "<li><b>?</b>: I do not know</li>")):
         assert unsure in form
         assert form.count("<li>") in (0, len(q.choices) + 1)
         said = words(unescape(re.sub(r"<[^>]+>", "", form)))
@@ -159,37 +159,46 @@ def test_keep_writes_a_file_that_can_be_read_and_deleted(tmp_path):
 
 
 def test_the_form_records_first_and_then_shows():
-    """When the reply is there, the answer is on record; a wrong one brings the player, and "I do not know" none."""
-    from ipywidgets import VBox
+    """When the reply is there, the answer is on record. Nothing that gives it away goes to the browser before."""
+    from cowlab.course.widget import QuestionForm
 
-    from cowlab.course.widget import QuestionForm, form
+    q, seen = QUESTIONS["05-secret"], []
+    form = QuestionForm(q, lambda reply: seen.append((reply, answers())))
+    assert [letter for letter, _ in form.choices] == [*q.letters, "?"]
+    assert not any(words(c.because) in words(str(form.get_state())) for c in q.choices if c.because)
+    assert form.said == ""
+    form._receive(form, {"answer": "a"}, [])
+    assert [a.choice for a in seen[0][1]] == ["a"]
+    assert "Recorded: a." in form.said
+    form._receive(form, {"hint": True}, [])
+    assert [words(h) for h in form.hints] == [words(q.hints[0])]
+
+
+def test_a_wrong_answer_in_the_form_brings_the_player(monkeypatch):
+    """And "I do not know" takes it away. The static form goes out first, and without a live view in it."""
+    from cowlab.course.widget import show_form
     from cowlab.ui import Player
 
-    seen = []
-    form_ = QuestionForm(QUESTIONS["05-secret"], lambda reply: seen.append((reply, answers())))
-    assert [letter for letter, _ in form_.choices] == [*QUESTIONS["05-secret"].letters, "?"]
-    assert form_.said == ""
-    state = form_.get_state()
-    assert not any(c.because and c.because in str(state) for c in QUESTIONS["05-secret"].choices)
-    form_._receive(form_, {"answer": "a"}, [])
-    assert [a.choice for a in seen[0][1]] == ["a"]
-    assert "Recorded: a." in form_.said
-    form_._receive(form_, {"hint": True}, [])
-    assert len(form_.hints) == 1
-    assert "text/html" not in form(QUESTIONS["05-secret"])
-
-    box = next(w for w in _widgets() if isinstance(w, VBox) and isinstance(w.children[0], QuestionForm))
-    asked = box.children[0]
-    asked._receive(asked, {"answer": "a"}, [])
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    box = show_form(QUESTIONS["05-secret"], ask("05-secret")._repr_mimebundle_())
+    assert [sorted(data) for data in shown] == [["text/html", "text/plain"], ["application/vnd.jupyter.widget-view+json"]]
+    form = box.children[0]
+    form._receive(form, {"answer": "a"}, [])
     assert isinstance(box.children[1], Player)
-    asked._receive(asked, {"answer": "?"}, [])
-    assert len(box.children) == 1
+    form._receive(form, {"answer": "?"}, [])
+    assert box.children == (form,)
 
 
-def _widgets():
-    from ipywidgets.widgets.widget import _instances
-
-    return list(_instances.values())
+def test_without_widgets_the_list_remains(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    monkeypatch.setitem(sys.modules, "cowlab.course.widget", None)
+    ask("05-secret")._ipython_display_()
+    answer("05-secret", "a")._ipython_display_()
+    course.check_schedule("child-reads-parent-secret", "P")._ipython_display_()
+    assert [sorted(data) for data in shown] == [["text/html", "text/plain"]] * 3
+    assert all("<img" in data["text/html"] for data in shown[1:])
 
 
 def test_importing_the_course_loads_no_widgets():

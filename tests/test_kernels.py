@@ -37,6 +37,7 @@ HISTORY = [  # (row, the row it came from, what its commits changed)
         "3bff7e3f1f16": "reuse_huge",
         "mainline again": "fork_copies",
         "5.18.12": "copy_frees_swap_cache",
+        "v5.16, from memory": "uffd_continue",
     }),
     ("v5.19", "v5.18", {
         "6c287605fd56": "exclusive reuse reuse_huge swap_in fork_copies",
@@ -50,7 +51,7 @@ HISTORY = [  # (row, the row it came from, what its commits changed)
     }),
     ("v6.12", "v6.1", {
         "8d6a0ac09a16": "must_unshare",
-        "84209e87c696": "",
+        "84209e87c696": "rdma_read_only",
         "seen on 6.12": "mprotect_writable swap_in odirect",
     }),
     ("v6.18", "v6.12", {"1da190f4d0a6": "reuse"}),
@@ -92,7 +93,7 @@ def test_aliases_are_unique():
     assert all(re.fullmatch("[0-9a-f]{10,40}", c) for k in KERNELS.values() for c in k.commits)
 
 
-@pytest.mark.parametrize(("wrong", "near"), [("v5.6", "v5."), ("5.8.17", "5.8.18"), ("v6.2", "v6.1"), ("banana", ""), ("", "")])
+@pytest.mark.parametrize(("wrong", "near"), [("v5.6", "v5."), ("5.8.19", "5.8.1"), ("v6.2", "v6.1"), ("banana", ""), ("", "")])
 def test_unknown_kernel(wrong, near):
     """The message names the legal choices, and the nearest."""
     with pytest.raises(ValueError, match="unknown kernel") as e:

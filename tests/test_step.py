@@ -1,11 +1,13 @@
 """Steps: what each does to page tables, references and registers, in every generation alike. design/litmus.md 2."""
 
+import re
+
 import pytest
 from machine import ALL, check, play
 
 from cowlab import KERNELS, kernel
 from cowlab.litmus.parse import parse_steps
-from cowlab.mm import GRAMMAR, Action, boot, step
+from cowlab.mm import GRAMMAR, KERNEL_THREADS, Action, boot, step
 
 STEPS = [  # (init, steps, cells): the same on every kernel
     ("P: x = 1", "P: read x -> a", "P.a==1 ret=1"),
@@ -90,20 +92,24 @@ def test_every_step_says_why():
             assert all(w.fn and w.did and w.because for w in moment.why), moment.action
 
 
-def test_step_is_the_one_list():
-    """Whatever the grammar names, step() does: there is no step that it does not know."""
-    first = {"PAGE": "x", "PAGE2": "y", "VALUE": "v", "PROC": "C", "REF": "r", "REG": "a", "ro|rw": "ro"}
-    for op, args in GRAMMAR.items():
-        words = [first.get(w.strip("[]"), w.split("|")[0]) for w in args.replace("-> ", "").split() if not w.startswith("[")]
-        named = dict(zip(["page", "arg"], words, strict=False)) if "REF" not in args and "REG" not in args else {"page": "x", "ref": "r", "reg": "a"}
-        if op in ("fork", "exec", "exit", "clear_refs"):
-            named = {"arg": "C" if op == "fork" else ""}
-        if op in ("put", "load", "store"):
-            named = {"ref": "r", "arg": "v"}
-        for k in KERNELS.values():
-            start = boot(k, "P", {"x": ("old", frozenset()), "y": ("old", frozenset())})
-            after = step(start, k, Action("P", op, **named))
+ARGUMENTS = {"PAGE": "x", "PAGE2": "y", "VALUE": "v", "PROC": "C", "REF": "r", "REG": "a"}
+
+
+@pytest.mark.parametrize("op", GRAMMAR)
+def test_step_is_the_one_list(op):
+    """Whatever the grammar names, the parser reads and step() does, with every option."""
+    init, pages = "P", {"x": ("old", frozenset()), "y": ("old", frozenset())}
+    words = re.findall(r"\[(?!->)([^]]*)]|([^][ ]+)", GRAMMAR[op])
+    line = " ".join(ARGUMENTS.get(w, w.split("|")[0]) for w in (option or word for option, word in words))
+    who = next((thread for thread, does in KERNEL_THREADS.items() if does == op), "P")
+    before = ["P: gup_start x -> r"] if GRAMMAR[op].startswith("REF") else []
+    actions = parse_steps([*before, f"{who}: {op} {line}".strip()], init, pages)
+    for k in KERNELS.values():
+        s = boot(k, "P", pages)
+        for action in actions:
+            after = step(s, k, action)
             assert after.why, op
+            s = after.state
 
 
 def test_the_caller_s_state_is_not_touched():

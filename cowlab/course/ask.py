@@ -2,6 +2,7 @@
 
 import re
 from html import escape
+from importlib import import_module
 from textwrap import fill
 
 from .bank import HINTS, QUESTIONS, Question, Schedule
@@ -40,20 +41,18 @@ class Asked:
     def html(self) -> str:
         q = self.question
         setting = f"<pre>{escape(q.setting)}</pre>" if q.setting else ""
-        items = "".join(f"<li>{markup(c.text)}</li>" for c in q.choices)
+        choices = [*zip(q.letters, (markup(c.text) for c in q.choices), strict=True), (DONT_KNOW, UNSURE)]
+        items = "".join(f"<li><b>{letter}</b>: {text}</li>" for letter, text in choices)
         return (
-            f"<p><strong>Question.</strong> {markup(q.prompt)}</p>{setting}"
-            f'<ol type="a">{items}<li>{UNSURE}</li></ol>'
+            f"<p><b>Question.</b> {markup(q.prompt)}</p>{setting}<ul>{items}</ul>"
             "<p><em>Run this cell to answer. Your answer is recorded before anything is shown.</em></p>"
         )
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        bundle = {"text/plain": repr(self), "text/html": self.html()}
-        try:
-            from .widget import form
-        except ImportError:  # no widgets here: the list and answer() remain
-            return bundle
-        return bundle | form(self.question)
+        return {"text/plain": repr(self), "text/html": self.html()}
+
+    def _ipython_display_(self):
+        live(self, "show_form", self.question)
 
 
 class Reply:
@@ -77,15 +76,26 @@ class Reply:
         return f"<p>{markup(self.text)}</p>" + (f"<p>{markup(self.look)}</p>" if self.schedule else "")
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        if not self.schedule:
-            return {"text/plain": repr(self), "text/html": self.html()}
-        trace = self.schedule.trace()
-        bundle = {"text/plain": repr(self), "text/html": self.html() + trace._repr_mimebundle_()["text/html"]}
-        try:
-            from .widget import stepped
-        except ImportError:
-            return bundle
-        return bundle | stepped(self.html(), trace)
+        steps = self.schedule.trace()._repr_mimebundle_()["text/html"] if self.schedule else ""
+        return {"text/plain": repr(self), "text/html": self.html() + steps}
+
+    def _ipython_display_(self):
+        live(self, self.schedule and "show_stepped", self.html(), self.schedule and self.schedule.trace())
+
+
+def live(shown, how: str | None, *args, **more) -> None:
+    """Display ``shown`` by a function of the widget module, or without one, or where there are no widgets, as it stands."""
+    from IPython.display import display
+
+    static = shown._repr_mimebundle_()
+    try:
+        widget = import_module(f"{__package__}.widget") if how else None
+    except ImportError:
+        widget = None
+    if widget:
+        getattr(widget, how)(*args, static=static, **more)
+    else:
+        display(static, raw=True)
 
 
 def ask(id: str) -> Asked:

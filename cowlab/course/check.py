@@ -13,7 +13,7 @@ from ..litmus import LitmusError, Moment, Test, Trace, judge, load, parse
 from ..litmus.run import final_values, frame_of, parents_of, ready
 from ..litmus.verdict import initial_frames
 from ..mm import Kernel, boot, kernel, step
-from .ask import markup, plain, reply
+from .ask import live, markup, plain, reply
 from .bank import QUESTIONS
 from .progress import DONT_KNOW
 
@@ -40,18 +40,15 @@ class Advice:
         return "\n".join(map(plain, self.said))
 
     def html(self) -> str:
-        return "".join(f"<p>{markup(line)}</p>" for line in self.said)
+        *before, last = map(markup, self.said)
+        return (f"<p>{'<br>'.join(before)}</p>" if before else "") + f"<p><b>{last}</b></p>"
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        if not self.trace:
-            return {"text/plain": repr(self), "text/html": self.html()}
-        last = self.trace.show()._repr_mimebundle_()["text/html"]
-        bundle = {"text/plain": repr(self), "text/html": self.html() + last}
-        try:
-            from .widget import stepped
-        except ImportError:
-            return bundle
-        return bundle | stepped(self.html(), self.trace, len(self.trace) - 1)
+        last = self.trace.show()._repr_mimebundle_()["text/html"] if self.trace else ""
+        return {"text/plain": repr(self), "text/html": self.html() + last}
+
+    def _ipython_display_(self):
+        live(self, self.trace and "show_stepped", self.html(), self.trace, at=-1)
 
 
 class _Road:

@@ -2,13 +2,13 @@
 
 import anywidget
 import traitlets
-from ipywidgets import VBox
+from ipywidgets import HTML, VBox
 
 from .ask import UNSURE, Reply, markup, reply
 from .bank import Question
 from .progress import DONT_KNOW, open_next, opened
 
-__all__ = ["QuestionForm", "form", "stepped"]
+__all__ = ["QuestionForm", "show_form", "show_stepped"]
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -82,6 +82,8 @@ CSS = """
 .cowlab-ask :is(button, input):focus-visible { outline: 3px solid #0072B2; outline-offset: 2px; }
 .cowlab-ask .said:not(:empty) { border-left: 4px solid #0072B2; padding: .2em .8em; }
 .cowlab-ask .said p { margin: .3em 0; }
+/* Live, the form stands in for its static form, which is the output before it. */
+.jp-OutputArea-child:has(.cowlab-asked):has(+ .jp-OutputArea-child .cowlab-ask) { display: none; }
 """
 
 
@@ -98,7 +100,7 @@ class QuestionForm(anywidget.AnyWidget):
     said = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, question: Question, heard):
-        choices = [[letter, markup(c.text)] for letter, c in zip(question.letters, question.choices, strict=True)]
+        choices = [[letter, f"{letter}) {markup(c.text)}"] for letter, c in zip(question.letters, question.choices, strict=True)]
         super().__init__(
             prompt=markup(question.prompt), setting=question.setting, choices=[*choices, [DONT_KNOW, UNSURE]],
             rungs=len(question.hints), hints=[markup(h) for h in question.hints[: opened(question.id)]],
@@ -116,8 +118,21 @@ class QuestionForm(anywidget.AnyWidget):
             self.heard(said)
 
 
-def form(question: Question) -> dict:
-    """The form of one question, as a MIME bundle; a schedule to step through appears below it."""
+DEAD = ".jp-OutputArea-child:has(.cowlab-{0})+.jp-OutputArea-child:not(:has(.cowlab-{0},.{1})){{display:none}}"
+
+
+def _show(static: dict, kind: str, alive: str, box: VBox) -> None:
+    """Two outputs, the static form and the live one, of which one is seen (why two: cowlab.ui.player). ``alive`` is a
+    class that only the live one has; CSS that comes with it hides the static form."""
+    from IPython.display import display
+
+    html = f"<style>{DEAD.format(kind, alive)}</style><div class='cowlab-{kind}'>{static['text/html']}</div>"
+    display(static | {"text/html": html}, raw=True)
+    display({WIDGET_VIEW: {"version_major": 2, "version_minor": 0, "model_id": box.model_id}}, raw=True)
+
+
+def show_form(question: Question, static: dict) -> VBox:
+    """Display the form of one question; a schedule to step through appears below it."""
     box = VBox()
 
     def heard(said: Reply) -> None:
@@ -125,12 +140,12 @@ def form(question: Question) -> dict:
 
     ask = QuestionForm(question, heard)
     box.children = (ask,)
-    return {WIDGET_VIEW: {"version_major": 2, "version_minor": 0, "model_id": box.model_id}}
+    _show(static, "asked", "cowlab-ask", box)
+    return box
 
 
-def stepped(html: str, trace, at: int = 0) -> dict:
-    """Words and the player below them, as a MIME bundle."""
-    from ipywidgets import HTML
-
+def show_stepped(html: str, trace, static: dict, at: int = 0) -> VBox:
+    """Display words, and the player below them."""
     box = VBox((HTML(html), trace.player(at=at)))
-    return {WIDGET_VIEW: {"version_major": 2, "version_minor": 0, "model_id": box.model_id}}
+    _show(static, "static", "cowlab-player", box)
+    return box

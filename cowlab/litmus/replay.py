@@ -7,15 +7,17 @@ A line of an observation file is an outcome (``observed``), a probe from inside 
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..mm import FREED, KERNELS, PINNED, ZERO_PAGE, Kernel, Pte, Swp, boot, kernel
+from ..mm import FREED, KERNELS, PINNED, ZERO_PAGE, Pte, Swp, kernel
 from .errors import LitmusError
 from .parse import parse_init, parse_steps
-from .run import Moment, Trace, run_actions
+from .run import Moment, Trace
+from .shared import Runs
 
-__all__ = ["Report", "replay", "shipped"]
+__all__ = ["Pair", "Report", "each", "replay", "shipped"]
 
 UNSEEN = ("vmsplice", "io_uring")  # the probe sees no reference that sits in a pipe or a ring
 BIAS = {"5.6.4": 1}  # before v5.7 a FOLL_PIN added one to the reference count, like a FOLL_GET
@@ -61,21 +63,50 @@ def shipped() -> list[Path]:
 def replay(paths: Iterable[str | Path], kernels: Iterable[str] = ()) -> Report:
     """Replay every line of the files. ``kernels`` (releases or rows) narrows it down; a name that nothing
     answers to raises ValueError. A malformed line raises LitmusError with its number."""
+    report = Report()
+    for line, name, pairs in each(paths, kernels):
+        report.observations += 1
+        for p in pairs:
+            if p.reason:
+                report.unsupported.append({"id": name, "kernel": p.kernel, "reason": p.reason})
+            elif not _judges(line):
+                report.runs.append(_run_json(name, p.trace))
+            else:
+                report.judged += 1
+                keys = ("id", "kernel", "step", "key", "observed", "predicted")
+                report.mismatches += [dict(zip(keys, (name, p.kernel, *d), strict=True)) for d in p.differences]
+    return report
+
+
+class Pair(NamedTuple):
+    """One line on one kernel (a release; a row, where the line is only run). ``reason``: why it judges nothing.
+    ``differences``: (step, key, observed, predicted), none where model and kernel agree."""
+
+    kernel: str
+    trace: Trace | None
+    reason: str = ""
+    differences: tuple[tuple, ...] = ()
+
+
+def each(paths: Iterable[str | Path], kernels: Iterable[str] = ()) -> Iterator[tuple[dict, str, list[Pair]]]:
+    """Every line of the files, in order: (the line, its name, what came of it on each kernel). Raises as
+    :func:`replay` does."""
     wanted = tuple(kernels)
     for name in wanted:
         kernel(name)
-    report = Report()
+    count, replaying = 0, _Replaying(wanted)
     for path in paths:
         for number, text, line in _lines(path):
-            report.observations += 1
+            count += 1
+            name = str(line.get("id", f"line {count}"))
             try:
-                _one(line, wanted, report)
+                pairs = list(replaying.pairs(line, name))
             except LitmusError as e:
                 raise _malformed(path, number, text, e.what, e.remedy) from None
             except (KeyError, TypeError, AttributeError, IndexError, ValueError) as e:
                 what = f"{type(e).__name__} {e}" if not isinstance(e, KeyError) else f"the key {e} is missing"
                 raise _malformed(path, number, text, f"malformed observation: {what}", "") from None
-    return report
+            yield line, name, pairs
 
 
 def _lines(path: str | Path) -> Iterator[tuple[int, str, dict]]:
@@ -109,56 +140,74 @@ def _malformed(path, number: int, text: str, what: str, remedy: str, column: int
     return LitmusError(what, remedy).at(str(path), number, column, text)
 
 
-def _one(line: dict, wanted: tuple[str, ...], report: Report) -> None:
-    name = str(line.get("id", f"line {report.observations}"))
-    if "after" in line:
-        outcomes = [([line["kernel"]], line["after"])]
-    else:
-        outcomes = [(o["kernels"], o) for o in line.get("observed", ())]
-    only_run = "after" not in line and "observed" not in line
-    outside = _unwritten(line)
-    actions: tuple = ()
-    if not outside:
-        first, pages = parse_init(line["init"])
-        actions = parse_steps(line["steps"], first, pages)
-    if only_run:
-        for row in dict.fromkeys(kernel(w) for w in wanted or KERNELS):
-            if outside:
-                report.unsupported.append({"id": name, "kernel": row.name, "reason": outside})
-            else:
-                report.runs.append(_run_json(name, _trace(row, first, pages, actions, name)))
-        return
-    silent = {*line.get("unstable", ()), *line.get("skipped", ())}
-    traces: dict[Kernel, Trace] = {}
-    for releases, outcome in outcomes:
-        for release in releases:
-            if release in silent or not _wanted(release, wanted):
-                continue
-            try:
-                row, reason = kernel(release), outside
-            except ValueError:
-                row, reason = None, f"no row stands for the release {release}"
-            if reason:
-                report.unsupported.append({"id": name, "kernel": release, "reason": reason})
-                continue
-            if row not in traces:
-                taken = _reclaimed_of(actions, line["after"]) if "after" in line else {}
-                traces[row] = _trace(row, first, pages, [taken.get(n, a) for n, a in enumerate(actions)], name)
-            report.judged += 1
-            differences = (
-                _probe(traces[row], actions, outcome, release) if "after" in line else _outcome(traces[row], outcome)
-            )
-            for step, key, observed, predicted in differences:
-                report.mismatches.append(
-                    {
-                        "id": name,
-                        "kernel": release,
-                        "step": step,
-                        "key": key,
-                        "observed": observed,
-                        "predicted": predicted,
-                    }
-                )
+def _judges(line: dict) -> bool:
+    return "after" in line or "observed" in line
+
+
+class _Replaying:
+    """One line after the other, on the wanted kernels. Lines that begin with the same machine share what runs
+    alike; what was shared is forgotten every few thousand lines, so that memory does not grow with the file."""
+
+    REMEMBERED = 5000  # lines
+
+    def __init__(self, wanted: tuple[str, ...]):
+        self.wanted = wanted
+        self.row = cache(kernel)
+        self.runs: dict[tuple[str, ...], Runs] = {}
+        self.lines = 0
+
+    def pairs(self, line: dict, name: str) -> Iterator[Pair]:
+        outside, trace = _unwritten(line), None
+        self.lines += 1
+        if self.lines % self.REMEMBERED == 0:
+            self.runs.clear()
+        if not outside:
+            init = tuple(line["init"])
+            if init not in self.runs:
+                self.runs[init] = Runs(*parse_init(line["init"]))
+            runs = self.runs[init]
+            actions = parse_steps(line["steps"], runs.first, runs.pages)
+            taken = _reclaimed_of(actions, line["after"]) if "after" in line else {}
+            steps = [taken.get(n, a) for n, a in enumerate(actions)]
+
+            @cache
+            def trace(row):
+                return runs.trace(row, steps, name)
+
+        if not _judges(line):
+            for row in dict.fromkeys(self.row(w) for w in self.wanted or KERNELS):
+                yield Pair(row.name, None, outside) if outside else Pair(row.name, trace(row))
+            return
+        silent = {*line.get("unstable", ()), *line.get("skipped", ())}
+        inside = "after" in line
+        for releases, outcome in (
+            [([line["kernel"]], line)] if inside else [(o["kernels"], o) for o in line["observed"]]
+        ):
+            found: dict[tuple, tuple] = {}  # kernels that go through the same states differ in the same way
+            for release in releases:
+                if release in silent or not self.wants(release):
+                    continue
+                try:
+                    row, reason = self.row(release), outside
+                except ValueError:
+                    reason = f"no row stands for the release {release}"
+                if reason:
+                    yield Pair(release, None, reason)
+                    continue
+                t = trace(row)
+                states = tuple([id(m.state) for m in t.moments])
+                if states not in found:
+                    seen = _probe(t, actions, line["after"], release) if inside else _outcome(t, outcome)
+                    found[states] = tuple(seen)
+                yield Pair(release, t, "", found[states])
+
+    def wants(self, release: str) -> bool:
+        if not self.wanted or release in self.wanted:
+            return True
+        try:
+            return self.row(release).name in self.wanted
+        except ValueError:
+            return False
 
 
 def _unwritten(line: dict) -> str:
@@ -182,19 +231,6 @@ def _reclaimed_of(actions, after: list[dict]) -> dict[int, Any]:
             if swapped and any(isinstance(v, dict) and "frame" in v for v in at.values()):
                 out[n] = a._replace(arg=swapped[0])
     return out
-
-
-def _wanted(release: str, wanted: tuple[str, ...]) -> bool:
-    if not wanted or release in wanted:
-        return True
-    try:
-        return kernel(release).name in wanted
-    except ValueError:
-        return False
-
-
-def _trace(row: Kernel, first: str, pages, actions, name: str) -> Trace:
-    return run_actions(boot(row, first, pages), row, actions, name)
 
 
 def _run_json(name: str, t: Trace) -> dict[str, Any]:

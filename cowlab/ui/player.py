@@ -6,7 +6,7 @@ import anywidget
 import traitlets
 
 from ..litmus import Trace
-from ..view.bundle import trace_html
+from ..view.bundle import html_and_text, trace_html
 from ..view.scene import scenes
 from ..view.svg import STYLE, scene_svg
 from ..view.text import scene_text, trace_text
@@ -51,7 +51,7 @@ class Player(anywidget.AnyWidget):
         """What stands in the notebook when no kernel runs: every step as a picture and in words. Its style
         hides the message that JupyterLab shows for a widget without a kernel."""
         html = f"<style>{_DEAD}</style><div class='cowlab-static'>{trace_html(self.trace)}</div>"
-        return {"text/html": html, "text/plain": trace_text(scenes(self.trace))}
+        return html_and_text(html, trace_text(scenes(self.trace)))
 
     def _repr_mimebundle_(self, **kwargs):
         """The live view and the static form in one, for whoever asks for a single output."""

@@ -48,7 +48,9 @@ def pre(text: str) -> str:
 
 
 def html_and_text(html: str, text: str) -> dict[str, str]:
-    return {"text/html": html, "text/plain": text}
+    """Both forms. JupyterLab shows the first line of an output that is folded: let it be readable."""
+    title = text.partition("\n")[0].replace("--", "- -")
+    return {"text/html": f"<!-- {title} -->\n{html}", "text/plain": text}
 
 
 @dataclass(frozen=True, repr=False)

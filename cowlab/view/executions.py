@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 
-from ..explore.schedules import Graph
-from ..litmus.run import final_values, frame_of
+from ..explore.schedules import CHOICE, Graph
+from ..litmus.run import DRAIN, final_values, frame_of
 from ..litmus.verdict import Verdict, initial_frames
-from ..mm import ZERO_PAGE, State, Swp, boot, step
+from ..mm import ZERO_PAGE, Action, State, Swp, step
 from .words import plural, short
 
 __all__ = ["LIMIT", "End", "Executions", "executions_text"]
 
+_DRAIN = Action(DRAIN, "drain")
 LIMIT = 60  # states: beyond that neither a drawing nor a list says anything
 
 
@@ -36,22 +37,23 @@ class Executions:
         """``bad``: is an end bad where the condition holds (True) or where it does not (False)? By default it
         holds in the bad ends of ``exists`` and ``~exists``, and in the good ends of ``forall``."""
         bad = v.test.condition.quantifier != "forall" if bad is None else bad
-        start = boot(v.kernel, v.test.processes[0], v.test.pages)
-        initial, keep = initial_frames(start), len(start.frames)
         graph = v.graph or _one_execution(v)
+        initial = initial_frames(graph.nodes[0][1])
         programs = list(v.test.columns.values())
         ways = [1] + [0] * (len(graph.nodes) - 1)
         steps, ends = [], []
-        for i, ((positions, state), out) in enumerate(zip(graph.nodes, graph.edges, strict=True)):
+        for i in reversed(graph.backward()):
+            for _, j in graph.edges[i]:
+                ways[j] += ways[i]
+        for (positions, state), out in zip(graph.nodes, graph.edges, strict=True):
             row = []
             for column, j in out:
-                action = programs[column][positions[column]]
+                action = _DRAIN if column == CHOICE else programs[column][positions[column]]
                 why = step(state, v.kernel, action).why
                 row.append((str(action), _break(why), j))
-                ways[j] += 0 if i == j else ways[i]
             steps.append(tuple(row))
             ends.append(None if out else v.test.condition.holds(final_values(state), frame_of(state) | initial) == bad)
-        labels = tuple(tuple(_label(s, initial, keep)) for _, s in graph.nodes)
+        labels = tuple(tuple(_label(s, initial)) for _, s in graph.nodes)
         counted = tuple(None if b is None else End(b, n) for b, n in zip(ends, ways, strict=True))
         return cls(v, labels, tuple(steps), counted)
 
@@ -70,9 +72,11 @@ def _one_execution(v: Verdict) -> Graph:
     for n, m in enumerate(moments):
         nodes.append((tuple(at), m.state))
         if n + 1 < len(moments):
-            column = columns.index(moments[n + 1].action.proc)
+            action = moments[n + 1].action
+            column = CHOICE if action.proc == DRAIN else columns.index(action.thread or action.proc)
             edges.append([(column, n + 1)])
-            at[column] += 1
+            if column != CHOICE:
+                at[column] += 1
     return Graph(nodes, [*edges, []])
 
 
@@ -82,7 +86,7 @@ def _break(why) -> str:
     return " and ".join(said)
 
 
-def _label(s: State, initial: dict[str, int], keep: int):
+def _label(s: State, initial: dict[str, int]):
     """A line for each frame that something names: which frame, what it holds, who names it."""
     names: dict[int, list[str]] = {}
     for name, frame in frame_of(s).items():

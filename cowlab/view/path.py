@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CallPaths", "call_paths"]
 
-FONT, GREY, RED, GREEN = "Helvetica", "#57606a", "#d55e00", "#009e73"
+FONT, GREY, RED = "Helvetica", "#57606a", "#d55e00"
 ENDINGS = {"ret=0": "gets nothing", "BLOCKED": "never comes back"}
 
 
@@ -51,13 +51,12 @@ class CallPaths:
             with g.subgraph(name=f"cluster_{at}") as box:
                 box.attr(label=f"{name}: {end}", style="rounded", color="#d0d7de", fontname=FONT, margin="14")
                 endless = why[-1].did == "loops for ever"
-                colour = RED if endless else GREEN
                 if not endless:
-                    box.node(f"{at} end", end, color=colour, penwidth="2", style="rounded")
+                    box.node(f"{at} end", end, penwidth="2.5", style="rounded")
                 edges, again = _edges(why, endless)
                 for (here, there, did), numbers in edges.items():
                     box.node(f"{at} {here}", here)
-                    strong = {"color": colour, "penwidth": "2.5"} if numbers[-1] >= again else {}
+                    strong = {"color": RED, "penwidth": "2.5"} if numbers[-1] >= again else {}
                     label = f"{', '.join(map(str, numbers))}. {did}"
                     box.edge(f"{at} {here}", f"{at} {there}", label=f" {label} ", **strong)
         return g
@@ -93,7 +92,8 @@ def _end(m: Moment) -> str:
     if ref is None or ref.frame is None:
         return ENDINGS.get(m.result, f"ends with {m.result}")
     mappers = [p.name for p in m.state.procs if p.mm and any(t and t.frame == ref.frame for t in p.mm.ptes)]
-    return f"gets a page that {' and '.join(sorted(mappers)) or 'nobody'} map{'s' * (len(mappers) < 2)}"
+    who = f"{' and '.join(mappers)} map" if mappers[1:] else f"only {mappers[0]} maps" if mappers else "nobody maps"
+    return f"gets a page that {who}"
 
 
 def call_paths(traces: Iterable[Trace], step: int) -> CallPaths:
@@ -103,7 +103,7 @@ def call_paths(traces: Iterable[Trace], step: int) -> CallPaths:
     >>> test = load("child-reads-parent-secret")
     >>> print(call_paths([run(test, kernel("v5.7"), "P C C P")], 2))
     C: vmsplice x -> pipe
-    on v5.7: gets a page that C and P map
+    on v5.7: gets a page that P and C map
       1. gup_pte_range takes the page: the entry is read-only
     """
     moments = [(t.kernel.name, t.moments[step]) for t in traces]

@@ -14,7 +14,7 @@ __all__ = ["Entry", "Frame", "Holder", "Process", "Register", "Scene", "scene", 
 
 HOLDERS = {  # step that took the reference: what holds it
     "vmsplice": "pipe", "io_uring": "fixed buffer", "userptr": "GPU's table", "pin": "pin", "perf": "perf sample",
-    "odirect": "O_DIRECT I/O",
+    "odirect": "O_DIRECT I/O", "rdma": "RDMA region", "kvm": "KVM's table",
 }  # fmt: skip
 
 
@@ -88,9 +88,10 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """What keeps a frame without mapping it: a reference, the page cache, a swap slot with its swap cache; or
-    perf, which only knows its number (``counted`` is False). ``state``: held, failed (``error`` says why),
-    dropped, or stored (a swap slot whose ``value`` is on the disk alone)."""
+    """What keeps a frame without mapping it: a reference, the page cache, a swap slot with its swap cache, an
+    LRU batch; or what only knows it (``counted`` is False): perf, and the KVM's table, which hold no reference.
+    ``state``: held, failed (``error`` says why), dropped, under way (``error`` says what comes next), stored or
+    free (a swap slot whose ``value`` is on the disk alone, or that nothing needs)."""
 
     name: str
     kind: str
@@ -107,8 +108,8 @@ class Holder:
     def edge(self) -> str:
         """Which kind of arrow it draws."""
         if not self.counted:
-            return "perf"
-        return "cache" if self.kind in ("page cache", "swap slot") else "pin" if self.pin else "reference"
+            return "none"
+        return "cache" if self.kind in ("page cache", "swap slot", "LRU batch") else "pin" if self.pin else "reference"
 
     @property
     def gone(self) -> str:
@@ -232,6 +233,7 @@ class _Places:
                         self.regs[p.name][name] = None
             found += [(("", page), "page cache", f) for page, f in zip(self.files, s.files, strict=True)]
             found += [(("", f"slot {i}"), "swap slot", slot.frame) for i, slot in enumerate(s.slots)]
+            found += [(("", f"batch {i}"), "LRU batch", i) for i, f in enumerate(s.frames) if f.batched]
             for key, kind, frame in found:
                 if holders.get(key, (kind, None))[1] is None:
                     holders[key] = (kind, frame)
@@ -312,7 +314,7 @@ class _Places:
             named = any(frame == f for p in s.procs for _, _, frame in p.regs)
             return Frame(label, title, True, "junk" if named else "freed", "junk", 0, 0, 0)
         frame, exclusive = s.frames[f], self.trace.kernel.exclusive and s.frames[f].anon
-        flags = ("anonymous" if frame.anon else "page cache",)
+        flags = ("anon" if frame.anon else "page cache",)
         flags += ("THP",) * frame.huge + ("KSM",) * frame.ksm
         flags += (("exclusive" if frame.exclusive else "not exclusive"),) * exclusive
         return Frame(label, title, True, "allocated", frame.value, s.mapcount(f), s.refcount(f), s.pins(f), flags)
@@ -322,6 +324,10 @@ class _Places:
         if kind == "page cache":
             f = s.files[self.files.index(name)]
             return Holder(f"cache of {name}", kind, f is not None, frame=None if f is None else self.labels[f])
+        if kind == "LRU batch":
+            f = int(name.removeprefix("batch "))
+            held = f < len(s.frames) and s.frames[f].batched
+            return Holder(f"batch of {self.labels[f]}", kind, held, frame=self.labels[f] if held else None)
         if kind == "swap slot":
             i = int(name.removeprefix("slot "))
             if i >= len(s.slots) or (s.slots[i].frame is None and not s.swapcount(i)):
@@ -342,6 +348,9 @@ class _Places:
         if ref is None:
             was = any(m.state.ref(proc, name) for m in self.trace.moments[:n])
             return Holder(full, kind, was, "dropped")
+        if ref.frame is None and ref.foll:
+            turn = "look" if ref.error == "looking" else ref.error
+            return Holder(full, kind, True, "under way", error=f"next: {turn}")
         if ref.frame is None:
             return Holder(full, kind, True, "failed", error=ref.error)
-        return Holder(full, kind, True, "held", self.labels[ref.frame], pin=ref.pin)
+        return Holder(full, kind, True, "held", self.labels[ref.frame], pin=ref.pin, counted=ref.counted)

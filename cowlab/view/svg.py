@@ -29,10 +29,10 @@ STYLE = (
     ".cow .edge{fill:none;stroke-width:2}.cow .hold{stroke:#57606a}.cow .tip{stroke:none}"
     ".cow .thick{stroke-width:3.5}.cow .rule{stroke:#d0d7de}"
 )
-DASH = {"writable": "", "read-only": "6 4", "reference": "2 3", "pin": "2 3", "cache": "10 3 2 3", "perf": "1 6"}
+DASH = {"writable": "", "read-only": "6 4", "reference": "2 3", "pin": "2 3", "cache": "10 3 2 3", "none": "1 6"}
 LEGEND = {
     "writable": "writable entry", "read-only": "read-only entry", "reference": "reference", "pin": "pin",
-    "cache": "cache", "perf": "only a number",
+    "cache": "cache", "none": "no reference",
 }  # fmt: skip
 
 MARGIN, TOP, GAP = 16, 82, 14
@@ -126,6 +126,8 @@ def _n(x: float) -> str:
 
 
 def _text(x: float, y: float, words: str, cls: str = "", size: int = 0, more: str = "") -> str:
+    if not words:
+        return ""
     attributes = (f' class="{cls}"' if cls else "") + (f' font-size="{size}"' if size else "") + more
     return f'<text x="{_n(x)}" y="{_n(y)}"{attributes}>{escape(words, quote=False)}</text>'
 
@@ -196,7 +198,7 @@ def _frame(f: Frame, b: Box) -> str:
         out.append(_plate(Box(b.x + b.w / 2 - w / 2, b.middle, w, 24)))
         return "".join([*out, _text(b.x + b.w / 2, b.middle + 17, words, cls, 14)])
     out.append(_text(b.x + 12, b.y + 21, title, "b"))
-    out.append(_text(b.right - 12, b.y + 21, ", ".join(w for w in f.flags if w != "anonymous"), "g e", 11))
+    out.append(_text(b.right - 12, b.y + 21, ", ".join(w for w in f.flags if w != "anon"), "g e", 11))
     out.append(_text(b.x + b.w / 2, b.y + 48, short(f.value, 14), "m b c", 19))
     if f.mapcount is None:
         return "".join([*out, _text(b.x + b.w / 2, b.y + 80, "not counted", "g c", 11)])
@@ -274,7 +276,7 @@ def _edge(start, end, side: int, kind: str, hue: str, changed: bool) -> str:
     stroke, fill = (f' stroke="{hue}"', f' fill="{hue}"') if hue else ("", ' fill="#57606a"')
     cls = "edge" + ("" if hue else " hold") + (" thick" if changed or kind == "pin" else "")
     arrow = f'<path class="tip"{fill} d="M{_n(x2 - side)} {_n(y2)}l{-side * 10}-5v10z"/>'
-    if kind == "perf":
+    if kind == "none":
         ring = f'cx="{_n(x2 - side * 5)}" cy="{_n(y2)}" r="3.5"'
         arrow = f'<circle class="hold" {ring} fill="#fff" stroke-width="1.5"/>'
     return f'<path class="{cls}"{stroke}{dash} d="{d}"/>{arrow}'

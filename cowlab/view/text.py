@@ -58,14 +58,14 @@ def _register(r: Register) -> tuple[str, ...]:
 
 
 def _frame(f: Frame) -> tuple[str, ...]:
-    name = short(f.title if f.label != "Z" else "frame Z", 22)
+    name = short(f.title if f.label != "Z" else "frame Z", 12)
     if f.state != "allocated":
         return (name, "junk", "freed" if f.state == "freed" else "freed, still named", "", "", "", _mark(f))
     if f.mapcount is None:
         return (name, f.value, "not counted", "", "", "the zero page", _mark(f))
-    pins = f"pins {f.pins}" + (" (1024 each)" if f.pins and "THP" not in f.flags else "")
+    pins = f"pins {f.pins}" + (" (x1024)" if f.pins and "THP" not in f.flags else "")
     counts = (f"mapcount {f.mapcount}", f"refcount {f.refcount}", pins)
-    return (name, short(f.value, 14), *counts, ", ".join(f.flags), _mark(f))
+    return (name, short(f.value, 10), *counts, ", ".join(f.flags), _mark(f))
 
 
 def _holder(h: Holder, s: Scene) -> tuple[str, ...]:
@@ -74,7 +74,7 @@ def _holder(h: Holder, s: Scene) -> tuple[str, ...]:
         return (name, h.kind, h.gone, f"holds {short(h.value, 14)}" if h.value else "", _mark(h))
     frame = next(f for f in s.frames if f.label == h.frame)
     where = f"frame {frame.label}" if frame.label.isdigit() or frame.label == "Z" else short(frame.title, 22)
-    what = "only its number" if not h.counted else f"reads {short(frame.value, 14)}"
+    what = "no reference" if not h.counted else f"reads {short(frame.value, 14)}"
     return (name, h.kind + (", pinned" if h.pin and h.kind != "pin" else ""), where, what, _mark(h))
 
 

@@ -35,7 +35,7 @@ def sentence(why: Why) -> str:
     because = "PageAnonExclusive is set" if because == "PageAnonExclusive" else because
     if because.startswith("through "):
         joined = f" {because}"
-    elif because in ("references stay", "nothing is done"):
+    elif because in ("references stay", "its references stay", "nothing is done"):
         joined = f"; {because}"
     elif why.did != "takes the page" and _CLAUSE.search(because.partition(",")[0]) and ": " not in because:
         joined = f", because {because}"
