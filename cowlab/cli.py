@@ -15,6 +15,8 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _litmus(commands)
     _replay(commands)
+    _diff(commands)
+    _conformance(commands)
     from . import lab
 
     lab.add_parser(commands)
@@ -140,6 +142,50 @@ def _run_replay(args) -> int:
     report = replay(args.files or shipped(), args.kernel or ())
     print(json.dumps(report.as_json(), indent=1) if args.json else report)
     return 1 if report.mismatches else 0
+
+
+def _diff(commands) -> None:
+    p = commands.add_parser(
+        "diff",
+        help="what sets two kernels apart",
+        description="Print the rules in which two kernels differ, the kernel functions and commits behind them, "
+        "and the verdicts of the catalogue that flip.",
+        epilog="example: cowlab diff v5.7 v5.8",
+    )
+    p.add_argument("a", type=_kernel, metavar="A", help="a kernel or a release")
+    p.add_argument("b", type=_kernel, metavar="B", help="another")
+    p.add_argument("--json", action="store_true", help="print one JSON document")
+    p.set_defaults(run=_run_diff)
+
+
+def _run_diff(args) -> int:
+    from . import litmus
+    from .litmus.diff import diff
+
+    found = diff(args.a, args.b, map(litmus.load, litmus.catalogue()))
+    print(json.dumps(found.as_json(), indent=1) if args.json else found)
+    return 0
+
+
+def _conformance(commands) -> None:
+    p = commands.add_parser(
+        "conformance",
+        help="how far the model was judged by real kernels",
+        description="Replay the recorded executions that ship with cowlab, and count by kernel and kind of memory. "
+        "Exit status: 0 all agree, 1 a mismatch.",
+    )
+    form = p.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON document")
+    form.add_argument("--markdown", action="store_true", help="print the tables as they stand in the README")
+    p.set_defaults(run=_run_conformance)
+
+
+def _run_conformance(args) -> int:
+    from .litmus.conformance import conformance
+
+    found = conformance()
+    print(json.dumps(found.as_json(), indent=1) if args.json else found.markdown() if args.markdown else found)
+    return 1 if any(wrong for _, wrong in found.cells.values()) else 0
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Only the standard library is imported here; JupyterLab is loaded when it is star
 """
 
 import argparse
+import contextlib
 import errno
 import hashlib
 import importlib.util
@@ -13,6 +14,7 @@ import os
 import re
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -90,8 +92,17 @@ def run(args: argparse.Namespace) -> int:
         print(f"cowlab lab: {reason}", file=sys.stderr)
         return 2
     print(f"JupyterLab: {server.public_url}\nCtrl-C stops it.", flush=True)
+    threading.Thread(target=_warm_up, daemon=True).start()
     server.start()
     return 0
+
+
+def _warm_up() -> None:
+    """Compile Graphviz once, so that the first drawing of the first lesson does not wait for it."""
+    with contextlib.suppress(Exception):
+        from .view.render import renderer
+
+        renderer()
 
 
 def _free_port(text: str) -> int:
@@ -119,7 +130,7 @@ def _prepare(name: str | None) -> tuple[Path, list[Path]]:
     here = clone()
     if here is not None and name is None:
         print(f"Lessons:    {here / PARTS[0]} (this clone's own)", flush=True)
-        return here, [here / file for file in upstream()]
+        return here, [here / name for name, text in upstream().items() if _same(here / name, text)]
     folder = Path(name or FOLDER)
     try:
         folder = folder.absolute()
@@ -139,14 +150,24 @@ def _prepare(name: str | None) -> tuple[Path, list[Path]]:
 
 
 def clone() -> Path | None:
-    """The source tree this package runs from, or None when it was installed from a wheel."""
-    tree = PACKAGE.parent
-    return tree if (tree / "pyproject.toml").is_file() and (tree / INDEX).is_file() else None
+    """The source tree this package runs from, or else the one it was called in, or None."""
+    return next((tree for tree in (PACKAGE.parent, Path.cwd()) if _is_source(tree)), None)
+
+
+def _is_source(tree: Path) -> bool:
+    try:
+        return 'name = "cowlab"' in (tree / "pyproject.toml").read_text("utf-8") and (tree / INDEX).is_file()
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _same(file: Path, text: bytes) -> bool:
+    return file.is_file() and file.read_bytes() == text
 
 
 def upstream() -> dict[str, bytes]:
     """Every file of the course, by its name with slashes: `notebooks/00-index.ipynb` and so on."""
-    root = clone() or resources.files("cowlab").joinpath("_lessons")
+    root = PACKAGE.parent if _is_source(PACKAGE.parent) else resources.files("cowlab").joinpath("_lessons")
     found = {name: file.read_bytes() for part in PARTS for name, file in _walk(root.joinpath(part), part)}
     if INDEX not in found:
         raise Refusal("the lessons are missing from this installation; install cowlab again")

@@ -10,6 +10,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+from browser import new_page, open_notebook, run_all
 
 from cowlab import course, judge, kernel
 from cowlab.course import MISCONCEPTIONS, QUESTIONS, answer, answers, ask, forget, hint, keep, progress
@@ -20,7 +21,8 @@ HERE = Path(__file__).parent
 EXERCISE = HERE.parent / "exercises" / "05-either-way.ipynb"
 SOLUTIONS = tomllib.loads((HERE / "solutions" / "05-either-way.toml").read_text("utf-8"))
 
-WRONG = [(q, letter, c) for q in QUESTIONS.values() for letter, c in zip(q.letters, q.choices, strict=True) if not c.right]
+CHOICES = [(q, letter, c) for q in QUESTIONS.values() for letter, c in zip(q.letters, q.choices, strict=True)]
+WRONG = [row for row in CHOICES if not row[2].right]
 SCHEDULES = {
     **{f"{q.id}-{letter}": c.refutation for q, letter, c in WRONG if c.refutation},
     **{f"{q.id}-shows": q.shows for q in QUESTIONS.values() if q.shows},
@@ -182,7 +184,8 @@ def test_a_wrong_answer_in_the_form_brings_the_player(monkeypatch):
     shown = []
     monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
     box = show_form(QUESTIONS["05-secret"], ask("05-secret")._repr_mimebundle_())
-    assert [sorted(data) for data in shown] == [["text/html", "text/plain"], ["application/vnd.jupyter.widget-view+json"]]
+    live = "application/vnd.jupyter.widget-view+json"
+    assert [sorted(data) for data in shown] == [["text/html", "text/plain"], [live]]
     form = box.children[0]
     form._receive(form, {"answer": "a"}, [])
     assert isinstance(box.children[1], Player)
@@ -199,6 +202,31 @@ def test_without_widgets_the_list_remains(monkeypatch):
     course.check_schedule("child-reads-parent-secret", "P")._ipython_display_()
     assert [sorted(data) for data in shown] == [["text/html", "text/plain"]] * 3
     assert all("<img" in data["text/html"] for data in shown[1:])
+
+
+def test_the_form_in_a_browser(browser, jupyter_lab):
+    """By keyboard and by name, as a screen reader has it: choose, record, be told, see the player; keys stay in it."""
+    page = new_page(browser)
+    open_notebook(page, jupyter_lab, "notebooks/05-either-way.ipynb")
+    run_all(page)
+    cells = page.locator(".jp-Notebook .jp-Cell").count()
+    group = page.get_by_role("group", name="C puts the page into a pipe")
+    form = page.locator("form.cowlab-ask", has=group)
+    form.get_by_role("button", name="Record my answer").click()
+    form.get_by_role("status").get_by_text("choose one of the answers first").wait_for()
+    form.get_by_role("radio", name="a) No. P writes").focus()
+    for key in ("ArrowDown", "a", "d", "d", "Enter"):  # in JupyterLab's command mode these add and delete cells
+        page.keyboard.press(key)
+    form.get_by_role("status").get_by_text("Recorded: b.").wait_for()
+    assert form.get_by_role("radio", name="b) No. The pipe holds a reference").is_checked()
+    assert page.locator(".jp-Notebook .jp-Cell").count() == cells
+    output = page.locator(".jp-OutputArea-child", has=form)
+    output.get_by_role("slider").wait_for()
+    assert page.get_by_text("Run this cell to answer.").locator("visible=true").count() == 0
+    form.get_by_text("Yes, in plain order").click()
+    form.get_by_role("button", name="Record my answer").click()
+    form.get_by_role("status").get_by_text("Recorded too, after your first answer: d. Yes.").wait_for()
+    assert output.get_by_role("slider").count() == 0
 
 
 def test_importing_the_course_loads_no_widgets():

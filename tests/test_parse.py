@@ -1,7 +1,9 @@
 """The text format, and what is said about every way to get it wrong. design/litmus.md 1 and 2."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -12,6 +14,7 @@ from cowlab import litmus
 from cowlab.litmus import LitmusError, parse, read
 from cowlab.mm import GRAMMAR
 
+HERE = Path(litmus.__file__).parents[2]  # of the package that is tested
 EXAMPLE = (ROOT / "cowlab/litmus/catalogue/child-reads-parent-secret.litmus").read_text()
 HEAD = "litmus t\ninit\n  P: x = old\n"  # three lines; the columns start in line 4
 END = "exists P.x == old\n"
@@ -265,7 +268,8 @@ def test_no_traceback(case, tmp_path):
 
 
 def assert_refused(path):
-    done = subprocess.run([sys.executable, "-m", "cowlab.cli", "litmus", path], capture_output=True, text=True, cwd=ROOT)
+    command = [sys.executable, "-m", "cowlab.cli", "litmus", path]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(HERE)})
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith(f"{path}:")

@@ -84,7 +84,7 @@ class Reply:
 
 
 def live(shown, how: str | None, *args, **more) -> None:
-    """Display ``shown`` by a function of the widget module, or without one, or where there are no widgets, as it stands."""
+    """Display ``shown`` by a function of the widget module; without one, or without widgets, as it stands."""
     from IPython.display import display
 
     static = shown._repr_mimebundle_()
@@ -123,7 +123,8 @@ def reply(q: Question, letter: str) -> Reply:
         return Reply(f"{said}: {UNSURE}. That is a good place to start from. Go on, look, and come back to choose.")
     if chosen.right:
         return Reply(f"{said}: {letter}. Yes. {chosen.because}", q.shows)
-    return Reply(f"{said}: {letter}. Here is an execution in which it goes otherwise. Then choose again.", chosen.refutation)
+    here = f"{said}: {letter}. Here is an execution in which it goes otherwise. Then choose again."
+    return Reply(here, chosen.refutation)
 
 
 class Hints:

@@ -118,4 +118,5 @@ class _Bank(Mapping):
 
 
 QUESTIONS: Mapping[str, Question] = _Bank("QUESTIONS", lambda questions: ((q.id, q) for q in questions))
-HINTS: Mapping[str, tuple[str, str, str]] = _Bank("HINTS", lambda hints: dict(hints).items())  # of tasks without choices
+# Of tasks that have no choices: id -> three hints.
+HINTS: Mapping[str, tuple[str, str, str]] = _Bank("HINTS", lambda hints: dict(hints).items())

@@ -41,7 +41,7 @@ class Advice:
 
     def html(self) -> str:
         *before, last = map(markup, self.said)
-        return (f"<p>{'<br>'.join(before)}</p>" if before else "") + f"<p><b>{last}</b></p>"
+        return (f"<p>{'<br>'.join(before)}</p>" if before else "") + f"<p>{last}</p>"
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         last = self.trace.show()._repr_mimebundle_()["text/html"] if self.trace else ""
@@ -122,7 +122,8 @@ def check_schedule(test: Test | str, schedule: str, kernel_name: str = "v5.7", *
     for n, proc in enumerate(schedule.split(), 1):
         if proc not in road.at or not road.next_of(proc):
             what = "cannot move" if proc in road.at else "has no column"
-            lines.append(f"{n}  {proc} {what} here. Who can: {_or(road.movers()) or 'nobody, all columns are used up'}.")
+            who = _or(road.movers()) or "nobody, all columns are used up"
+            lines.append(f"{n}  {proc} {what} here. Who can: {who}.")
             return Advice(tuple(lines), 0.0, road.trace)
         road.move(proc)
         lines.append(f"{n}  {_caption(road.moments[-1])}")
@@ -133,7 +134,9 @@ def check_schedule(test: Test | str, schedule: str, kernel_name: str = "v5.7", *
         lines.append(f"No moves yet. Who can make the first: {_or(road.movers())}.")
     elif road.holds():
         score = 0.5 if shortest and n > whole else 1.0
-        lines.append(f"Yes: {goal} after {n} moves." + (" None of them can be spared." if shortest and score == 1 else ""))
+        lines.append(
+            f"Yes: {goal} after {n} moves." + (" None of them can be spared." if shortest and score == 1 else "")
+        )
         if score < 1:
             late = f" It holds after move {first} already." if first < n else " One that you made is not needed."
             lines.append(f"There is a shorter schedule.{late}")
@@ -145,14 +148,14 @@ def check_schedule(test: Test | str, schedule: str, kernel_name: str = "v5.7", *
     return Advice(tuple(lines), score, road.trace)
 
 
-def check_test(text: str, leaks_on: str = "v5.7", not_on: str = "v5.8", without: tuple[str, ...] = ("munmap",)) -> Advice:
-    """Is ``text`` a litmus test in which one process's reference ends up with what another one wrote, in a private mapping,
-    on one kernel and not on the other, and without these steps? Half for a leak, all for both.
+def check_test(
+    text: str, leaks_on: str = "v5.7", not_on: str = "v5.8", without: tuple[str, ...] = ("munmap",)
+) -> Advice:
+    """Is ``text`` a litmus test in which one process's reference ends up with what another one wrote, in a private
+    mapping, on one kernel and not on the other, and without these steps? Half for a leak, all for both.
 
-    >>> check_test("litmus mine")
-    Not a litmus test yet: your test:1:12: `init` expected, found nothing; it starts the list of mappings
-      litmus mine
-                 ^
+    >>> check_test(load("child-reads-parent-secret").text)
+    This one is to do without munmap. How else does a process stop mapping a page?
     """
     if not isinstance(text, str) or not text.strip():
         return Advice(("A litmus test is text. Start from the one in the lesson.",))
@@ -173,7 +176,8 @@ def check_test(text: str, leaks_on: str = "v5.7", not_on: str = "v5.8", without:
     if new.positive:
         return Advice((
             f"Right so far: it leaks on {leaks_on}, in {old.positive} of {old.executions} executions.",
-            f"But it leaks on {not_on} too: `{'; '.join(new.witness.steps)}`. When is the reference taken there, and of what?",
+            f"But it leaks on {not_on} too: `{'; '.join(new.witness.steps)}`. When is the reference taken "
+            f"there, and of what?",
         ), 0.5, new.witness)  # fmt: skip
     return Advice((
         f"Yes. {leaks_on}: {old.verdict} ({old.positive} of {old.executions}). {not_on}: {new.verdict}.",
@@ -207,19 +211,21 @@ def _not_a_leak(test: Test, without: tuple[str, ...]) -> str:
     """Why the condition does not speak of one process's reference and another one's write, or an empty string."""
     used = sorted({a.op for program in test.columns.values() for a in program} & set(without))
     if used:
-        return f"This one is to do without {_or([f'`{op}`' for op in used])}. How else does a process stop mapping a page?"
+        words = _or([f"`{op}`" for op in used])
+        return f"This one is to do without {words}. How else does a process stop mapping a page?"
     m = re.fullmatch(r"(\S+)\.(\S+) == (\S+)", test.condition.text)
     if test.condition.quantifier != "exists" or not m:
-        return "The condition should have the form `exists C.pipe == new`: what a reference of one process holds at the end."
+        return "The condition should have the form `exists C.pipe == new`: what a process's reference holds at the end."
     proc, name, value = m.groups()
     taken = next((a for a in test.columns.get(proc, ()) if a.ref == name and a.page), None)
     if taken is None:
-        return f"`{proc}.{name}` is no reference that {proc} takes. A reference comes from a step such as `vmsplice x -> pipe`."
+        return f"`{proc}.{name}` is no reference that {proc} takes. Steps such as `vmsplice x -> pipe` take one."
     if "shared" in test.pages[taken.page][1]:
         return f"`{taken.page}` is shared, so everybody is meant to see it. The question is about a private mapping."
-    writers = {a.proc for program in test.columns.values() for a in program if a.op in ("write", "store") and a.arg == value}
+    steps = [a for program in test.columns.values() for a in program]
+    writers = {a.proc for a in steps if a.op in ("write", "store") and a.arg == value}
     if value in {v for v, _ in test.pages.values()} or not writers or proc in writers:
-        return f"`{value}` should be something that another process than {proc} writes, and that is not there at the start."
+        return f"`{value}` should be something that another process than {proc} writes, and not there at the start."
     return ""
 
 

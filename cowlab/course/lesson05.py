@@ -7,7 +7,8 @@ LEAK = "child-reads-parent-secret"
 QUESTIONS = (
     Question(
         id="05-first-writer",
-        prompt="After the fork, P and C map the same frame. Now P writes. Whose entry points at a new frame afterwards?",
+        prompt="After the fork, P and C map the same frame. Now P writes. Whose entry points at a new frame "
+               "afterwards?",
         setting="P: fork C\nP: write x new",
         choices=(
             Choice("C's. The child gets the copy, the parent keeps the original.", believes="M2"),
@@ -29,7 +30,8 @@ QUESTIONS = (
     ),
     Question(
         id="05-secret",
-        prompt="C puts the page into a pipe and then unmaps it. Is there an order of these moves after which C's pipe holds "
+        prompt="C puts the page into a pipe and then unmaps it. Is there an order of these moves after which "
+               "C's pipe holds "
         "`new`, the value that P wrote for itself?",
         setting="P           | C\nfork C      | vmsplice x -> pipe\nwrite x new | munmap x",
         choices=(
@@ -49,7 +51,8 @@ QUESTIONS = (
     ),
     Question(
         id="05-exit-two-counts",
-        prompt="A kernel with the rules of v5.7. P is the only process that maps a frame, and the entry is read-only. Another "
+        prompt="A kernel with the rules of v5.7. P is the only process that maps a frame, and the entry is "
+               "read-only. Another "
         "process holds the same frame in a pipe: mapcount 1, refcount 2. P writes. What does the kernel do?",
         choices=(
             Choice("It copies the frame for P, because two hold it.", believes="M5", refuted_by=Schedule(
@@ -73,15 +76,17 @@ QUESTIONS = (
     ),
     Question(
         id="05-exit-report",
-        prompt="A colleague reads the bug report and sums it up: \"Two threads race, and the child corrupts the parent's "
+        prompt="A colleague reads the bug report and sums it up: \"Two threads race, and the child corrupts the "
+               "parent's "
         "memory.\" How much of that is right?",
         choices=(
             Choice("All of it.", believes="M20"),
-            Choice("The race. Without one, each move finishes before the next starts, and nothing happens.", believes="M10"),
+            Choice("The race. If each move finishes before the next starts, nothing happens.", believes="M10"),
             Choice("The corruption. After the bug the parent's page no longer holds what it wrote.", believes="M20"),
             Choice(
                 "Neither.",
-                because="Four moves, one after another, no thread anywhere. And every page of the parent's holds what the "
+                because="Four moves, one after another, no thread anywhere. And every page of the parent's "
+                        "holds what the "
                 "parent put there. The bug is that somebody else can read it.",
             ),
         ),
@@ -93,18 +98,21 @@ QUESTIONS = (
     ),
     Question(
         id="05-ex-exec",
-        prompt="A server forks a helper. The helper puts a page of the server's into a pipe and then calls `execve()`, as "
+        prompt="A server forks a helper. The helper puts a page of the server's into a pipe and then calls "
+               "`execve()`, as "
         "helpers do. Now the server writes a new password into the page. Kernel with the rules of v5.7, in this order. "
         "What can be read from the pipe?",
         setting="P: fork C\nC: vmsplice x -> pipe\nC: exec\nP: write x new",
         choices=(
             Choice("Nothing. `execve()` gives up all that the helper held of the server's memory.", believes="M7",
-                   refuted_by=Schedule("takeover-after-exec", "P C C P", "After move 3 C maps nothing. The pipe is still there.")),
+                   refuted_by=Schedule("takeover-after-exec", "P C C P", "After move 3 C maps nothing. The pipe "
+                                                                         "is still there.")),
             Choice("The old password. The server writes, so the server makes the copy.", believes="M9",
                    refuted_by=Schedule("takeover-after-exec", "P C C P", "Move 4: P writes, and no copy is made.")),
             Choice(
                 "The new password.",
-                because="`execve()` takes the entries and leaves the pipe. P is the only one left who maps the frame, takes "
+                because="`execve()` takes the entries and leaves the pipe. P is the only one left who maps the "
+                        "frame, takes "
                 "it over, and writes into what the pipe holds.",
             ),
         ),
@@ -120,9 +128,11 @@ QUESTIONS = (
         prompt="Why?",
         choices=(
             Choice("The pipe holds a reference, and references decide who copies.", believes="M5",
-                   refuted_by=Schedule("takeover-after-exec", "P C C P", "Move 4: refcount 2 before the write, and no copy.")),
+                   refuted_by=Schedule("takeover-after-exec", "P C C P", "Move 4: refcount 2 before the write, "
+                                                                         "and no copy.")),
             Choice(
-                "`execve()` removed the helper's entry, so the server is the only mapper, and v5.7 asks about mappers only.",
+                "`execve()` removed the helper's entry, so the server is the only mapper, and v5.7 asks about "
+                "mappers only.",
                 because="mapcount 1 is all that `do_wp_page()` wants to know.",
             ),
             Choice("`execve()` ran at the same time as the write.", believes="M10",
@@ -140,15 +150,18 @@ QUESTIONS = (
 
 HINTS = {
     "05-ex-schedule": (
-        "Every move that is in the test happens at most once, but you need not make all of them. Start with the last one that "
+        "Every move that is in the test happens at most once, but you need not make all of them. Start with the "
+        "last one that "
         "you need, and ask what must be true just before it.",
-        "When P first writes after the fork it must be the only one who maps the frame that the pipe holds. Two of C's moves "
+        "When P first writes after the fork it must be the only one who maps the frame that the pipe holds. Two "
+        "of C's moves "
         "can bring that about. Do you need both?",
         "A process that writes to a shared frame moves to a copy, and so leaves the old frame to the other one.",
     ),
     "05-ex-test": (
         "Start from the text of the lesson's test, and change one step.",
         "Lesson 05 ended with a table: four ways to stop mapping a frame.",
-        "If your test leaks on v5.8 too, see when the reference is taken. v5.8 breaks COW at that moment, so after `fork`.",
+        "If your test leaks on v5.8 too, see when the reference is taken. v5.8 breaks COW at that moment, so "
+        "after `fork`.",
     ),
 }

@@ -13,7 +13,6 @@ __all__ = ["QuestionForm", "show_form", "show_stepped"]
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 ESM = """
-let forms = 0;
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
@@ -26,18 +25,18 @@ function withHtml(tag, html, attributes) {
   return made;
 }
 function render({ model, el }) {
-  const name = `cowlab-ask-${++forms}`;
   const root = element("form", { class: "cowlab-ask", "data-lm-suppress-shortcuts": "true" });
   root.addEventListener("keydown", (event) => event.stopPropagation());
   const group = element("fieldset", {}, withHtml("legend", model.get("prompt")));
   if (model.get("setting")) group.append(element("pre", {}, model.get("setting")));
-  model.get("choices").forEach(([letter, html], n) => {
-    const radio = element("input", { type: "radio", name, value: letter, id: `${name}-${n}` });
-    group.append(element("div", { class: "choice" }, radio, withHtml("label", html, { for: radio.id })));
-  });
+  // A label around its button needs no id; two forms on a page would have the same ones.
+  for (const [letter, html] of model.get("choices")) {
+    const radio = element("input", { type: "radio", name: "answer", value: letter });
+    group.append(element("label", {}, radio, withHtml("span", html)));
+  }
   const send = element("button", { type: "submit" }, "Record my answer");
   const help = element("button", { type: "button" });
-  const hints = element("ol", { "aria-label": "Hints" });
+  const hints = element("ol", { "aria-label": "Hints", "aria-live": "polite" });
   const said = element("div", { role: "status", "aria-live": "polite", class: "said" });
   root.append(group, element("div", { class: "buttons" }, send, help), hints, said);
   root.addEventListener("submit", (event) => {
@@ -51,7 +50,7 @@ function render({ model, el }) {
   const show = () => {
     const open = model.get("hints"), of = model.get("rungs");
     help.textContent = open.length < of ? `Hint (${open.length} of ${of} open)` : "All hints are open";
-    help.disabled = open.length >= of;
+    help.setAttribute("aria-disabled", open.length >= of);  // "disabled" would drop the focus
     hints.replaceChildren(...open.map((html) => withHtml("li", html)));
     hints.hidden = !open.length;
   };
@@ -65,20 +64,29 @@ export default { render };
 """
 
 CSS = """
-.cowlab-ask { max-width: 46em; color: var(--jp-content-font-color1, inherit); line-height: 1.5;
-  font-family: var(--jp-content-font-family, inherit); font-size: var(--jp-content-font-size1, inherit); }
-.cowlab-ask fieldset { border: 1px solid var(--jp-border-color1, #888); border-radius: 4px; padding: .4em 1em .8em; margin: 0; }
-.cowlab-ask legend { font-weight: 600; padding: 0 .4em; float: left; width: 100%; margin: .3em 0 .5em -.4em; box-sizing: border-box; }
+.cowlab-ask {
+  max-width: 46em; line-height: 1.5; color: var(--jp-content-font-color1, inherit);
+  font-family: var(--jp-content-font-family, inherit); font-size: var(--jp-content-font-size1, inherit);
+}
+.cowlab-ask fieldset {
+  margin: 0; padding: .4em 1em .8em; border: 1px solid var(--jp-border-color1, #888); border-radius: 4px;
+}
+.cowlab-ask legend { /* floated, or the border would be drawn through a prompt of two lines */
+  float: left; width: 100%; margin: .3em 0 .5em; padding: 0; font-weight: 600;
+}
 .cowlab-ask legend + * { clear: both; }
-.cowlab-ask pre { margin: 0 0 .6em; padding: .5em .8em; color: inherit; background: var(--jp-layout-color2, #f3f3f3); overflow-x: auto;
-  font-family: var(--jp-code-font-family, monospace); }
-.cowlab-ask .choice { display: flex; gap: .6em; align-items: baseline; padding: .2em 0; }
-.cowlab-ask .choice label { cursor: pointer; }
-.cowlab-ask .choice input { flex: none; }
+.cowlab-ask pre {
+  margin: 0 0 .6em; padding: .5em .8em; overflow-x: auto; color: inherit;
+  background: var(--jp-layout-color2, #f3f3f3); font-family: var(--jp-code-font-family, monospace);
+}
+.cowlab-ask label { display: flex; gap: .6em; align-items: baseline; padding: .2em 0; cursor: pointer; }
+.cowlab-ask label input { flex: none; }
 .cowlab-ask .buttons { display: flex; gap: .8em; margin: .7em 0; }
-.cowlab-ask button { font: inherit; padding: .25em .9em; cursor: pointer; color: inherit; background: var(--jp-layout-color2, #eee);
-  border: 1px solid var(--jp-border-color1, #888); border-radius: 4px; }
-.cowlab-ask button:disabled { opacity: .6; cursor: default; }
+.cowlab-ask button {
+  font: inherit; padding: .25em .9em; cursor: pointer; color: inherit; background: var(--jp-layout-color2, #eee);
+  border: 1px solid var(--jp-border-color1, #888); border-radius: 4px;
+}
+.cowlab-ask button[aria-disabled="true"] { opacity: .6; cursor: default; }
 .cowlab-ask :is(button, input):focus-visible { outline: 3px solid #0072B2; outline-offset: 2px; }
 .cowlab-ask .said:not(:empty) { border-left: 4px solid #0072B2; padding: .2em .8em; }
 .cowlab-ask .said p { margin: .3em 0; }
@@ -100,7 +108,10 @@ class QuestionForm(anywidget.AnyWidget):
     said = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, question: Question, heard):
-        choices = [[letter, f"{letter}) {markup(c.text)}"] for letter, c in zip(question.letters, question.choices, strict=True)]
+        choices = [
+            [letter, f"{letter}) {markup(c.text)}"]
+            for letter, c in zip(question.letters, question.choices, strict=True)
+        ]
         super().__init__(
             prompt=markup(question.prompt), setting=question.setting, choices=[*choices, [DONT_KNOW, UNSURE]],
             rungs=len(question.hints), hints=[markup(h) for h in question.hints[: opened(question.id)]],
@@ -118,6 +129,7 @@ class QuestionForm(anywidget.AnyWidget):
             self.heard(said)
 
 
+PROSE = "line-height: 1.5; font-size: var(--jp-content-font-size1)"  # ipywidgets' own lines are 28 pixels apart
 DEAD = ".jp-OutputArea-child:has(.cowlab-{0})+.jp-OutputArea-child:not(:has(.cowlab-{0},.{1})){{display:none}}"
 
 
@@ -146,6 +158,6 @@ def show_form(question: Question, static: dict) -> VBox:
 
 def show_stepped(html: str, trace, static: dict, at: int = 0) -> VBox:
     """Display words, and the player below them."""
-    box = VBox((HTML(html), trace.player(at=at)))
+    box = VBox((HTML(f'<div style="{PROSE}">{html}</div>'), trace.player(at=at)))
     _show(static, "static", "cowlab-player", box)
     return box
