@@ -6,8 +6,9 @@
 One cell a step. The words of a cell, where A, B, D are frames, each letter bound where it is first met:
 
     A(3,2)      page_count 3, map count 2
-    P.x=A       the entry of page x in P points at A; `P.x=none`: no entry; `P.x=Z`: the zero page
-    P.x=A:WDE   ... and is W writable or R read-only, D dirty or C clean, the page is E exclusive or S not
+    P.x=A       the entry of page x in P points at A; `P.x=none`: no entry; `P.x=Z`: the zero page; `P.x=S`: in swap
+    P.x=A:WDE   ... and is W writable or R read-only, D dirty or C clean, H a PMD or T a PTE; the page is E exclusive
+                or S not, K of KSM
     C.r@A       the reference (or the perf register) r of C has the frame A; `C.r@Z`
     C.r==101    what a load through it finds, or the error that it holds; also registers, pages, P.fault
     ret=1       what the step returned; ret=EFAULT
@@ -19,7 +20,7 @@ from pathlib import Path
 from cowlab import KERNELS, kernel
 from cowlab.litmus.parse import parse_init, parse_steps
 from cowlab.litmus.run import final_values, frame_of, run_actions
-from cowlab.mm import ZERO_PAGE, boot
+from cowlab.mm import ZERO_PAGE, Swp, boot
 
 ROOT = Path(__file__).parent.parent
 G0, G1, G2A, G2B, G3A = "v5.7", "v5.8", "v5.9 v5.10", "v5.18", "v5.19 v6.1"
@@ -27,7 +28,9 @@ G3B = "v6.12 v6.18"
 G2, G3 = f"{G2A} {G2B}", f"{G3A} {G3B}"
 ALL = f"{G0} {G1} {G2} {G3}"  # facts/kernel.md 0.2, as rows of the catalogue
 GET = "gup x -> r | gup_fast x -> r | vmsplice x -> r"  # three ways to FOLL_GET a page for reading
-WORD = re.compile(r"(?P<frame>[A-Z])\((?P<refs>\d+),(?P<maps>\d+)\)|(?P<name>\w+\.\w+)(?P<what>==|=|@)(?P<to>\w+)(:(?P<flags>\w+))?|ret=(?P<ret>\w+)")
+WORD = re.compile(
+    r"(?P<frame>[A-Z])\((?P<refs>\d+),(?P<maps>\d+)\)|(?P<name>\w+\.\w+)(?P<what>==|=|@)(?P<to>\w+)(:(?P<flags>\w+))?|ret=(?P<ret>\w+)"
+)
 
 
 def play(name, init, steps):
@@ -64,17 +67,23 @@ def differs(word, moment, letters):
     if said["what"] == "==":
         seen = final_values(s).get(said["name"])
         return None if seen == said["to"] else seen
+    proc, name = said["name"].split(".")
+    entry = s.at(proc, s.pages.index(name))[1] if said["what"] == "=" and s.alive(proc) else None
+    if said["to"] == "S":
+        return None if isinstance(entry, Swp) else f"{entry}"
+    if isinstance(entry, Swp):
+        return "a swap entry"
     seen = frame_of(s).get(said["name"])
     if said["to"] in ("none", "Z"):
         return None if seen == (None if said["to"] == "none" else ZERO_PAGE) else f"frame {seen}"
     if seen is None or seen == ZERO_PAGE or letters.setdefault(said["to"], seen) != seen:
-        return f"{ {v: k for k, v in letters.items()}.get(seen, f'frame {seen}')}"
+        return f"{ {v: k for k, v in letters.items()}.get(seen, f'frame {seen}') }"
     if list(letters.values()).count(seen) > 1:
         return f"{said['to']} is another letter's frame"
     if said["flags"]:
-        proc, page = said["name"].split(".")
-        _, pte = s.at(proc, s.pages.index(page))
-        have = {"W" if pte.write else "R", "D" if pte.dirty else "C", "E" if s.frames[seen].exclusive else "S"}
+        frame = s.frames[seen]
+        have = {"W" if entry.write else "R", "D" if entry.dirty else "C", "H" if entry.huge else "T"}
+        have |= {"E" if frame.exclusive else "S"} | ({"K"} if frame.ksm else set())
         return None if set(said["flags"]) <= have else "".join(sorted(have))
     return None
 

@@ -1,12 +1,13 @@
 """Who calls get_user_pages(), and how. facts/kernel.md 12; the appendix, 3."""
 
 import pytest
-from machine import ALL, G0, G1, G2, G3, check, play, rows
+from machine import ALL, G0, G1, G2, G3, G3A, G3B, check, play, rows
 
 from cowlab.mm import CALLERS, GRAMMAR
 
 CALLS = {
-    "vmsplice is a FOLL_GET to this day": ("P: x = 1", "P: TAKE", [(ALL, "vmsplice x -> r", "P.x=A A(2,1) P.r@A ret=1")]),
+    "vmsplice is a FOLL_GET to this day": ("P: x = 1", "P: TAKE", [(ALL, "vmsplice x -> r",
+        "P.x=A A(2,1) P.r@A ret=1")]),
     "io_uring pins for writing": ("P: x = 1", "P: fork C; P: TAKE", [
         (ALL, "io_uring x -> r", "C.x=A; P.x=B:W B(1025,1) P.r@B"),
     ]),
@@ -27,6 +28,19 @@ CALLS = {
     ]),
     "perf keeps nothing and breaks nothing": ("P: x = 1", "P: fork C; P: TAKE", [
         (ALL, "perf x -> r", "C.x=A; P.r@A P.r==frame P.x=A:R A(2,2)"),
+    ]),
+    "O_DIRECT gets, later it pins": ("P: x = 1", "P: TAKE", [
+        (f"{G0} {G1} {G2} {G3A}", "odirect x -> r", "P.x=A A(2,1) P.r@A"),
+        (G3B, "odirect x -> r", "P.x=A A(1025,1) P.r@A"),
+    ]),
+    "RDMA forces a write, until v6.2": ("P: x = 1 ro", "P: fork C; P: TAKE", [
+        (f"{G0} {G1} {G2} {G3A}", "rdma x -> r ro", "C.x=A; P.x=B:RD B(1025,1) P.r@B"),
+        (G3B, "rdma x -> r ro", "C.x=A; P.x=B:RCE B(1025,1) P.r@B"),
+    ]),
+    "process_vm_readv may change its target": ("P: x = 1", "P: fork C; P: TAKE", [  # S26
+        (f"{G0} {G2}", "process_vm_readv x -> a", "C.x=A; P.x=A:R A(2,2) P.a==1"),
+        (G1, "process_vm_readv x -> a", "C.x=A; P.x=B:W B(1,1) P.a==1"),
+        (G3, "process_vm_readv x -> a", "C.x=A; P.x=B:RE B(1,1) P.a==1"),
     ]),
     "fixed buffers and files": ("P: x = 1 file", "P: read x; P: TAKE", [  # the appendix, 3: after the lookup has run
         (f"{G0} {G1}", "io_uring x -> r", "P.x=A; P.r==EOPNOTSUPP ret=EOPNOTSUPP P.x=B:W B(1,1)"),
@@ -68,7 +82,9 @@ def test_notifier_of_a_cow_break():
         check(play(name, "P: x = 1", "P: fork C; P: userptr x -> gpu ro; P: write x 2"), "; P.gpu==1; P.gpu==revoked")
     for name in ALL.split():
         other = "C: write x 2; C: munmap x; C: exit"
-        check(play(name, "P: x = 1", f"P: fork C; P: userptr x -> gpu; {other}"), "; P.gpu@B; P.gpu@B; P.gpu@B; P.gpu@B")
+        check(
+            play(name, "P: x = 1", f"P: fork C; P: userptr x -> gpu; {other}"), "; P.gpu@B; P.gpu@B; P.gpu@B; P.gpu@B"
+        )
 
 
 def test_every_caller_is_a_step():

@@ -37,7 +37,9 @@ def written(path: Path, *lines) -> Path:
 
 def test_json(cowlab):
     """One document: a list, one object per test and kernel, in the order in which they were named."""
-    status, out, err = cowlab("litmus", EXAMPLE, "takeover-after-exit", "--kernel", "v5.7", "--kernel", "5.8.18", "--json")
+    status, out, err = cowlab(
+        "litmus", EXAMPLE, "takeover-after-exit", "--kernel", "v5.7", "--kernel", "5.8.18", "--json"
+    )
     said = json.loads(out)
     assert (status, err) == (0, "")
     assert [(v["test"], v["kernel"]) for v in said] == [
@@ -68,7 +70,9 @@ def test_text(cowlab):
     assert any("1" in x and "C.pipe=new C.x=unmapped P.x=new" in x for x in lines)
     assert "P: fork C; C: vmsplice x -> pipe; C: munmap x; P: write x new" in out
     observations = [x for x in cowlab("litmus", EXAMPLE)[1].splitlines() if x.startswith("Observation")]
-    assert observations == [f"Observation {EXAMPLE} {'Sometimes 1 2' if k == 'v5.7' else 'Never 0 3'}" for k in ALL.split()]
+    assert observations == [
+        f"Observation {EXAMPLE} {'Sometimes 1 2' if k == 'v5.7' else 'Never 0 3'}" for k in ALL.split()
+    ]
 
 
 def test_exit_status_is_about_the_input(cowlab, tmp_path):
@@ -89,7 +93,11 @@ def test_schedule(cowlab):
     _, out, _ = cowlab("litmus", EXAMPLE, "--kernel", "v5.7", "--schedule", "P C C P", "--json")
     (said,) = json.loads(out)
     assert (said["executions"], len(said["finals"]), said["verdict"]) == (1, 1, "Always")
-    for schedule, words in [("P C", "after place 2: P can still move"), ("C", "place 1: C cannot move"), ("", "after place 0")]:
+    for schedule, words in [
+        ("P C", "after place 2: P can still move"),
+        ("C", "place 1: C cannot move"),
+        ("", "after place 0"),
+    ]:
         status, out, err = cowlab("litmus", EXAMPLE, "--kernel", "v5.7", "--schedule", schedule)
         assert (status, out) == (2, "")
         assert err.startswith(EXAMPLE + ": ")
@@ -129,7 +137,10 @@ def test_wrong_arguments(args, words, cowlab):
 
 def test_replay(cowlab, tmp_path):
     """0 when all agree, 1 when anything mismatched, 2 for a malformed line; the count stands last."""
-    right = {**OBSERVATION, "observed": [{"kernels": ["5.4.0", "6.1.192"], "values": {"P.x": "new"}, "frames": {"P.x": 0}}]}
+    right = {
+        **OBSERVATION,
+        "observed": [{"kernels": ["5.4.0", "6.1.192"], "values": {"P.x": "new"}, "frames": {"P.x": 0}}],
+    }
     wrong = {**right, "id": "b", "observed": [{"kernels": ["5.4.0"], "values": {"P.x": "old"}, "frames": {"P.x": 0}}]}
     assert cowlab("replay", written(tmp_path / "r", right)) == (0, "1 observations, 2 judged, 0 mismatches\n", "")
     status, out, _ = cowlab("replay", written(tmp_path / "w", right, wrong))
@@ -148,7 +159,8 @@ def test_replay_json(cowlab, tmp_path):
     path = written(tmp_path / "w", right)
     assert json.loads(cowlab("replay", path, "--json")[1]) == {
         "observations": 1, "judged": 1, "unsupported": [],
-        "mismatches": [{"id": "a", "kernel": "5.4.0", "step": 1, "key": "values.P.x", "observed": "other", "predicted": "new"}],
+        "mismatches": [{"id": "a", "kernel": "5.4.0", "step": 1, "key": "values.P.x", "observed": "other",
+            "predicted": "new"}],
     }  # fmt: skip
     assert json.loads(cowlab("replay", path, "--kernel", "v6.1", "--json")[1])["judged"] == 0
     status, out, _ = cowlab("replay", written(tmp_path / "n", OBSERVATION), "--kernel", "v5.7", "--json")
@@ -160,7 +172,9 @@ def test_replay_json(cowlab, tmp_path):
 
 def shell(*args, **kwargs):
     env = {**os.environ, "PYTHONPATH": str(Path(litmus.__file__).parents[2])}
-    return subprocess.run([sys.executable, "-m", "cowlab.cli", *args], capture_output=True, text=True, env=env, cwd=ROOT, **kwargs)
+    return subprocess.run(
+        [sys.executable, "-m", "cowlab.cli", *args], capture_output=True, text=True, env=env, cwd=ROOT, **kwargs
+    )
 
 
 def test_from_the_shell():
@@ -181,7 +195,14 @@ def test_a_reader_that_goes_away():
 
 def test_an_ascii_terminal():
     """Messages with letters that the terminal does not have are still messages."""
-    env = {**os.environ, "PYTHONPATH": str(Path(litmus.__file__).parents[2]), "PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
-    done = subprocess.run([sys.executable, "-m", "cowlab.cli", "litmus", "über.litmus"], capture_output=True, text=True, env=env)
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(Path(litmus.__file__).parents[2]),
+        "PYTHONIOENCODING": "ascii",
+        "LC_ALL": "C",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "cowlab.cli", "litmus", "über.litmus"], capture_output=True, text=True, env=env
+    )
     assert done.returncode == 2
     assert "Traceback" not in done.stderr

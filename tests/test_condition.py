@@ -43,7 +43,8 @@ HOLDS = [
     ("not P.x == new or P.y == 7", True), ("not (P.x == new or P.y == 7)", False), ("not not P.x == new", True),
     ("not P.x == old and P.y == 7", True), ("((P.x == new))", True),
     # herd's signs
-    (r"P.x == new /\ P.y == 7", True), (r"P.x == old \/ P.y == 7", True), ("~P.x == old", True), ("~ (P.x == new)", False),
+    (r"P.x == new /\ P.y == 7", True), (r"P.x == old \/ P.y == 7", True), ("~P.x == old", True), ("~ (P.x == new)",
+        False),
     (r"P.x == new /\ ~(P.y == 8 \/ P.a == new)", True), ("P.x==new", True), ("(P.x==new)/\\(P.y==7)", True),
 ]  # fmt: skip
 
@@ -70,7 +71,11 @@ def test_quantifier(words, quantifier, passes):
     assert (condition.passes(1, 2), condition.passes(3, 0), condition.passes(0, 3)) == passes
 
 
-TEXTS = [("P.x==new", "P.x == new"), ("( P.x == new  )", "(P.x == new)"), ("not P.x  == new # really", "not P.x == new")]
+TEXTS = [
+    ("P.x==new", "P.x == new"),
+    ("( P.x == new  )", "(P.x == new)"),
+    ("not P.x  == new # really", "not P.x == new"),
+]
 
 
 @pytest.mark.parametrize(("written", "shown"), TEXTS)
@@ -104,9 +109,19 @@ def test_long_chains():
 
 
 CAN_EXIST = [  # operands that may exist in some execution are no error
-    "P.fault == SIGSEGV", "C.fault == SIGSEGV", "C.y == old", "C.pipe == EFAULT", "P.x == P.x", "P.n is C.n", "a-b == 1",
+    "P.fault == SIGSEGV", "C.fault == SIGSEGV", "C.y == old", "C.pipe == EFAULT", "P.x == P.x", "P.n is C.n",
+        "a-b == 1",
 ]  # fmt: skip
-CANNOT = ["D.x == old", "C.a == old", "P.pipe == old", "init.z is P.x", "init.x == old", "P.z == old", "P. == old", ".x == old"]
+CANNOT = [
+    "D.x == old",
+    "C.a == old",
+    "P.pipe == old",
+    "init.z is P.x",
+    "init.x == old",
+    "P.z == old",
+    "P. == old",
+    ".x == old",
+]
 
 
 @pytest.mark.parametrize("expression", CAN_EXIST)

@@ -24,7 +24,9 @@ def note(state, action):
     return (*state, action)
 
 
-@pytest.mark.parametrize("lengths", [(1,), (3,), (1, 1), (2, 3), (3, 3, 3), (6, 6, 6), (10, 10, 10), (5, 4, 3, 2, 1), (0, 2, 0)])
+@pytest.mark.parametrize(
+    "lengths", [(1,), (3,), (1, 1), (2, 3), (3, 3, 3), (6, 6, 6), (10, 10, 10), (5, 4, 3, 2, 1), (0, 2, 0)]
+)
 def test_counts_are_multinomial_coefficients(lengths):
     """Columns that never wait interleave in (n1 + n2 + ...)! / (n1! n2! ...) ways, and the graph is a grid."""
     graph = explore(0, [[1] * n for n in lengths], add, always, same)

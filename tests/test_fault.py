@@ -4,7 +4,7 @@ import pytest
 from machine import ALL, G0, G1, G2, G3, check, deciders, play, rows
 
 # Kernel.reuse. The page A is P's, read-only in P's page table; then P writes. `P.x=A`: reused, `P.x=B`: copied
-DECIDES = {
+REUSE = {
     "sole_mapper": [
         ("the other has gone", "P: fork C; C: exit", "P.x=A:W"),
         ("another mapper", "P: fork C", "P.x=B:W"),
@@ -34,7 +34,11 @@ DECIDES = {
         ("its own pin", "P: pin x -> r; P: mprotect x ro; P: mprotect x rw", "P.x=A:WE P.r@A"),
         ("a pin that made it exclusive", "P: fork C; C: exit; P: pin x -> r", "P.x=A:WE P.r@A"),
     ],
-    # Kernel.mprotect_writable: the entry after PROT_READ and back (and then a write: the page stays)
+}  # fmt: skip
+REUSE["sole_reference_but_swap_cache"] = REUSE["sole_reference"]  # the same for pages that are not in the swap cache
+REUSE["exclusive_or_only_mm"] = REUSE["exclusive_or_sole_reference"]  # the same for pages that are no part of a THP
+# Kernel.mprotect_writable: the entry after PROT_READ and back (and then a write: the page stays)
+MPROTECT = {
     "never": [
         ("written", "P: mprotect x ro; P: mprotect x rw", "P.x=A:R"),
         ("shared", "P: fork C; P: mprotect x ro; P: mprotect x rw", "P.x=A:R"),
@@ -50,9 +54,13 @@ DECIDES = {
         ("exclusive, clean", "P: fork C; P: pin x -> r; P: mprotect x ro; P: mprotect x rw", "P.x=B:WCE"),
     ],
 }  # fmt: skip
-CASES = {f"{field} {fn}: {case}": (field, fn, steps, cell)
-         for field, fns in (("reuse", list(DECIDES)[:3]), ("mprotect_writable", list(DECIDES)[3:]))
-         for fn in fns for case, steps, cell in DECIDES[fn]}  # fmt: skip
+DECIDES = {"reuse": REUSE, "mprotect_writable": MPROTECT}
+CASES = {
+    f"{field} {fn}: {case}": (field, fn, steps, cell)
+    for field, fns in DECIDES.items()
+    for fn, cases in fns.items()
+    for case, steps, cell in cases
+}
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -63,7 +71,10 @@ def test_decision(case):
         if field == "reuse":
             before = play(name, "P: x = 100", steps)
             assert not before[-1].state.at("P", 0)[1].write or name in ("v6.1", "v6.12", "v6.18")
-            check(play(name, "P: x = 100", f"P: read x; {steps}; P: write x 101"), f"P.x=A; {'; ' * steps.count(';')}; {cell}")
+            check(
+                play(name, "P: x = 100", f"P: read x; {steps}; P: write x 101"),
+                f"P.x=A; {'; ' * steps.count(';')}; {cell}",
+            )
         else:
             check(play(name, "P: x = 100", f"P: read x; {steps}"), f"P.x=A; {'; ' * steps.count(';')}{cell}")
 

@@ -43,7 +43,9 @@ DECIDES = {
         ("P: x = 1 file", f"{FILE_AGAIN}; P: pin x -> r", SHARES),
     ],
 }  # fmt: skip
-CASES = {f"{fn}: {init} | {steps}": (fn, init, steps, cell) for fn, cases in DECIDES.items() for init, steps, cell in cases}
+CASES = {
+    f"{fn}: {init} | {steps}": (fn, init, steps, cell) for fn, cases in DECIDES.items() for init, steps, cell in cases
+}
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -67,7 +69,11 @@ def test_a_thousand_and_twenty_four_references_look_like_a_pin(name):
         s = step(s, k, parse_steps([pinned_before], first, pages)[0]).state
         frame = s.at("P", 0)[1].frame
         many = tuple(Ref("P", f"r{i:04}", 0, frame) for i in range(1023))
-        s = step(replace(s, refs=tuple(sorted((*s.refs, *many), key=lambda r: (r.proc, r.name)))), k, Action("P", "fork", arg="C")).state
+        s = step(
+            replace(s, refs=tuple(sorted((*s.refs, *many), key=lambda r: (r.proc, r.name)))),
+            k,
+            Action("P", "fork", arg="C"),
+        ).state
         copied = s.at("C", 0)[1].frame != frame
         assert copied == (name not in (G0, G1) and "pin" in pinned_before)
 
@@ -88,7 +94,8 @@ FORKS = {
     "PROT_READ goes along": ("P: x = 1 ro", "P: fork C; C: write x 2", [
         (ALL, "", "P.x=A:R C.x=A:R; C.fault==SIGSEGV A(1,1)"),
     ]),
-    "an early copy in a PROT_READ mapping": ("P: x = 1", "P: pin x -> r; P: mprotect x ro; P: fork C; C: mprotect x rw", [
+    "an early copy in a PROT_READ mapping": ("P: x = 1",
+        "P: pin x -> r; P: mprotect x ro; P: fork C; C: mprotect x rw", [
         (f"{G0} {G1}", "", "P.x=A; P.x=A:R; P.x=A:R C.x=A:R A(1026,2); C.x=A:R"),
         (f"{G2} {G3}", "", "P.x=A; P.x=A:R; P.x=A:R C.x=B:R A(1025,1) B(1,1)"+"; C.x=B"),
     ]),

@@ -8,6 +8,7 @@ import pytest
 import test_fault
 import test_fork
 import test_gup
+import test_reclaim
 from machine import ALL, ROOT
 
 from cowlab import KERNELS, kernel
@@ -62,7 +63,9 @@ HISTORY = [  # (row, the row it came from, what its commits changed)
 def test_a_row_is_its_parent_and_its_commits(name, parent, changes):
     """A row differs from its parent in what its commits changed, and in nothing else."""
     row, old = KERNELS[name], KERNELS[parent]
-    assert {f for f in RULES if getattr(row, f) != getattr(old, f)} == {f for words in changes.values() for f in words.split()}
+    assert {f for f in RULES if getattr(row, f) != getattr(old, f)} == {
+        f for words in changes.values() for f in words.split()
+    }
     assert set(row.commits) <= set(changes), "each commit of the row is in the table above"
 
 
@@ -93,7 +96,9 @@ def test_aliases_are_unique():
     assert all(re.fullmatch("[0-9a-f]{10,40}", c) for k in KERNELS.values() for c in k.commits)
 
 
-@pytest.mark.parametrize(("wrong", "near"), [("v5.6", "v5."), ("5.8.19", "5.8.1"), ("v6.2", "v6.1"), ("banana", ""), ("", "")])
+@pytest.mark.parametrize(
+    ("wrong", "near"), [("v5.6", "v5."), ("5.8.19", "5.8.1"), ("v6.2", "v6.1"), ("banana", ""), ("", "")]
+)
 def test_unknown_kernel(wrong, near):
     """The message names the legal choices, and the nearest."""
     with pytest.raises(ValueError, match="unknown kernel") as e:
@@ -105,14 +110,11 @@ def test_unknown_kernel(wrong, near):
 
 
 def test_every_rule_has_a_table():
-    """Each decision function that a row names has its table in test_fault, test_gup or test_fork."""
-    tables = {"fork_copies": test_fork.DECIDES, **test_gup.DECIDES}
-    tables |= dict.fromkeys(("reuse", "reuse_ksm", "reuse_huge", "swap_in", "mprotect_writable"), test_fault.DECIDES)
-    for name in ALL.split():
-        for rule in RULES:
-            answer = getattr(KERNELS[name], rule)
-            if callable(answer) and answer.__name__ not in tables.get(rule, ()):
-                pytest.fail(f"{rule}={answer.__name__} of {name} has no table")
+    """Each decision function that a row names has its table in test_fault, test_gup, test_fork or test_reclaim."""
+    tables = {"fork_copies": test_fork.DECIDES, **test_gup.DECIDES, **test_reclaim.DECIDES, **test_fault.DECIDES}
+    rows = [KERNELS[name] for name in ALL.split()]
+    answers = {(rule, getattr(row, rule).__name__) for row in rows for rule in RULES if callable(getattr(row, rule))}
+    assert answers <= {(rule, answer) for rule, table in tables.items() for answer in table}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "cowlab").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
@@ -123,7 +125,8 @@ def test_no_code_asks_for_a_version(path):
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare):
             asked = [n for n in ast.walk(node) if isinstance(n, ast.Constant) and re.match(r"v?\d+\.\d+", str(n.value))]
-            named = [n for n in (node.left, *node.comparators) if isinstance(n, ast.Attribute) and n.attr in ("name", "aliases")
+            named = [n for n in (node.left, *node.comparators) if isinstance(n, ast.Attribute) and n.attr in ("name",
+                "aliases")
                      and isinstance(n.value, ast.Name) and n.value.id in kernels and "mm" in path.parts]  # fmt: skip
             assert not [n for n in asked if isinstance(n.value, str)], f"line {node.lineno}: compares with a version"
             assert not named or path.name == "kernels.py", f"line {node.lineno}: asks a kernel for its name"

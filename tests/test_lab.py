@@ -249,10 +249,22 @@ def test_no_jupyterlab(capsys, tmp_path, monkeypatch):
 
 def test_no_lessons(capsys, tmp_path, monkeypatch):
     """A package without its lessons is refused; no empty folder is made."""
-    monkeypatch.setattr(lab, "clone", lambda: None)
+    monkeypatch.setattr(lab, "PACKAGE", tmp_path / "site-packages" / "cowlab")
     monkeypatch.setattr(lab.resources, "files", lambda _: tmp_path / "site-packages")
     assert "the lessons are missing" in refused(capsys, str(tmp_path / "new"))
     assert not (tmp_path / "new").exists()
+
+
+def test_a_clone_is_known_from_inside(tmp_path, monkeypatch):
+    """Called in a clone, an installed package opens the clone's lessons; a folder that only looks a bit like one
+    is no clone."""
+    monkeypatch.setattr(lab, "PACKAGE", tmp_path / "site-packages" / "cowlab")
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "00-index.ipynb").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    for project, found in (("", None), ('name = "other"', None), ('name = "cowlab"', tmp_path)):
+        (tmp_path / "pyproject.toml").write_text(project)
+        assert lab.clone() == found
 
 
 def test_through_the_command():

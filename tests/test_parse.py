@@ -43,30 +43,37 @@ ERRORS = {  # name: (text with the token that the caret is under in ‹ ›, wha
     "init without a page": ("litmus t\ninit‹›\n", "`init` maps no page", "P: x = old"),
     "a mapping without a colon": ("litmus t\ninit\n  ‹P› x = old\n", "expected a mapping", "P: x = old"),
     "a mapping without a value": ("litmus t\ninit\n  P: ‹x› =\n", "the value is missing", "P: x = old"),
-    "neither = nor untouched": ("litmus t\ninit\n  P: x ‹touched›\n", "expected `= VALUE` or `untouched`", "legal here: =, untouched"),
+    "neither = nor untouched": ("litmus t\ninit\n  P: x ‹touched›\n", "expected `= VALUE` or `untouched`",
+        "legal here: =, untouched"),
     "unknown attribute": ("litmus t\ninit\n  P: x = old ‹fil›\n", "unknown attribute 'fil'", "did you mean 'file'?"),
     "attribute twice": ("litmus t\ninit\n  P: x = old ro ‹ro›\n", "ro twice", "each attribute once"),
     "page twice": ("litmus t\ninit\n  P: x = old\n  P: ‹x› = old\n", "page x is mapped twice", "each page once"),
-    "another process maps": ("litmus t\ninit\n  P: x = old\n  ‹C›: y = old\n", "C does not exist at the start", "P maps every page"),
+    "another process maps": ("litmus t\ninit\n  P: x = old\n  ‹C›: y = old\n", "C does not exist at the start",
+        "P maps every page"),
     "reserved page": ("litmus t\ninit\n  P: ‹fault› = old\n", "'fault' is reserved", "another name"),
     "reserved value": ("litmus t\ninit\n  P: x = ‹zero›\n", "'zero' is reserved", "another value"),
     "errno as a value": ("litmus t\ninit\n  P: x = ‹EFAULT›\n", "'EFAULT' is reserved", "another value"),
     "no value": ("litmus t\ninit\n  P: x = ‹1a›\n", "'1a' is no value", "decimal integer"),
     "hexadecimal": ("litmus t\ninit\n  P: x = ‹0x1f›\n", "'0x1f' is no value", "decimal integer"),
-    "17 pages": (f"litmus t\ninit\n{many(16, '  P: p{} = old')}\n  P: ‹q› = old\n", "more than 16 pages", "the limit is 16 pages"),
+    "17 pages": (f"litmus t\ninit\n{many(16, '  P: p{} = old')}\n  P: ‹q› = old\n", "more than 16 pages",
+        "the limit is 16 pages"),
     # columns
     "no columns": (f"{HEAD.rstrip()}‹›\n", "the columns are missing", "P | C"),
     "first column is another": (f"{HEAD}‹C› | P\n", "the first column is C, but P maps the pages", "put P first"),
     "two words in the header": (f"{HEAD}P ‹Q› | C\n", "expected one process name a column", "P | C"),
     "column twice": (f"{HEAD}P | C | ‹C›\n", "C has two columns", "one column a process"),
     "reserved process": (f"{HEAD}P | ‹init›\n", "'init' is reserved", "another name"),
-    "nine columns": (f"{HEAD}P | {' | '.join('C%d' % i for i in range(7))} | ‹D›\n", "more than 8 processes", "the limit is 8 processes"),
-    "nine processes": (body(f"P\n{many(7, 'fork C{}')}\nfork ‹D›"), "more than 8 processes", "the limit is 8 processes"),
+    "nine columns": (f"{HEAD}P | {' | '.join(f'C{i}' for i in range(7))} | ‹D›\n", "more than 8 processes",
+        "the limit is 8 processes"),
+    "nine processes": (body(f"P\n{many(7, 'fork C{}')}\nfork ‹D›"), "more than 8 processes",
+        "the limit is 8 processes"),
     "1001 steps": (body("P\n" + "read x\n" * 1000 + "‹read› x"), "more than 1000 steps", "the limit is 1,000 steps"),
     "too many cells": (body("P | C\nfork C | read x ‹|› read x"), "3 cells in a row of 2 columns", "one cell a column"),
     "never forked": (body("P | ‹C›\nread x | read x"), "C is never forked", "add `fork C`"),
-    "forked by one who never is": (body("P | ‹C› | D\nread x | fork D | fork C"), "C is never forked", "never forked either"),
-    "two forks of one process": (body("P | C\nfork C\nfork ‹C›"), "C is forked twice, first by P in line 5", "one fork a process"),
+    "forked by one who never is": (body("P | ‹C› | D\nread x | fork D | fork C"), "C is never forked",
+        "never forked either"),
+    "two forks of one process": (body("P | C\nfork C\nfork ‹C›"), "C is forked twice, first by P in line 5",
+        "one fork a process"),
     "fork of the first": (body("P | C\nfork C | fork ‹P›"), "P exists at the start", "another name"),
     "fork of a kernel thread": (body("P\nfork ‹kswapd›"), "'kswapd' is reserved", "another name"),
     "step after exit": (body("P\nexit\n‹read› x"), "P has exited in line 5", "takes no steps"),
@@ -85,11 +92,15 @@ ERRORS = {  # name: (text with the token that the caret is under in ‹ ›, wha
     "bad protection": (body("P\nmprotect x ‹wr›"), "'wr' is not ro or rw", "legal here: ro, rw"),
     "bad advice": (body("P\nmadvise x ‹dontned›"), "'dontned' is not", "did you mean 'dontneed'?"),
     "reference used before": (body("P\nput ‹r›\ngup x -> r"), "P has no reference 'r' here", "take it first"),
-    "another's reference": (body("P | C\ngup x -> r | put ‹r›\nfork C"), "C has no reference 'r' here", "only P, which took it"),
-    "reference taken twice": (body("P\ngup x -> r\nput r\ngup x -> ‹r›"), "'r' is already a reference of P", "a new name"),
+    "another's reference": (body("P | C\ngup x -> r | put ‹r›\nfork C"), "C has no reference 'r' here",
+        "only P, which took it"),
+    "reference taken twice": (body("P\ngup x -> r\nput r\ngup x -> ‹r›"), "'r' is already a reference of P",
+        "a new name"),
     "reference named as a page": (body("P\ngup x -> ‹x›"), "'x' is already a page of P", "a new name"),
-    "register named as a reference": (body("P\ngup x -> r\nread x -> ‹r›"), "'r' is already a reference of P", "a new name"),
-    "reference named as a register": (body("P\nread x -> a\ngup x -> ‹a›"), "'a' is already a register of P", "a new name"),
+    "register named as a reference": (body("P\ngup x -> r\nread x -> ‹r›"), "'r' is already a reference of P",
+        "a new name"),
+    "reference named as a register": (body("P\nread x -> a\ngup x -> ‹a›"), "'a' is already a register of P",
+        "a new name"),
     "reserved reference": (body("P\ngup x -> ‹nopage›"), "'nopage' is reserved", "another name"),
     "reserved written value": (body("P\nwrite x ‹SIGSEGV›"), "'SIGSEGV' is reserved", "another value"),
     "tabs before the token": (body("P | C\n\tfork C\t|\t‹writ› x 1"), "unknown step 'writ'", "did you mean 'write'?"),
@@ -98,21 +109,27 @@ ERRORS = {  # name: (text with the token that the caret is under in ‹ ›, wha
     "empty condition": (body("P\nread x", "exists‹›"), "expected an operand", "C.pipe == new"),
     "no such process": (body("P\nread x", "exists ‹Q.x› == old"), "no process 'Q'", "legal here: P"),
     "no such name": (body("P\nread x", "exists ‹P.pip› == old"), "P has no 'pip'", "legal here: P.x, P.fault"),
-    "another's register": (body("P | C\nfork C | read x -> a", "exists ‹P.a› == old"), "P has no 'a'", "legal here: P.x"),
+    "another's register": (body("P | C\nfork C | read x -> a", "exists ‹P.a› == old"), "P has no 'a'",
+        "legal here: P.x"),
     "init as a value": (body("P\nread x", "exists ‹init.x› == old"), "is a frame, not a value", "`is` or `isnt`"),
     "init of no page": (body("P\nread x", "exists P.x is ‹init.z›"), "init has no page 'z'", "legal here: x"),
     "a value as a frame": (body("P\nread x", "exists P.x is ‹old›"), "'old' has no frame", "`is` compares"),
     "a register as a frame": (body("P\nread x -> a", "exists ‹P.a› is P.x"), "P.a has no frame", "perf registers"),
     "a fault as a frame": (body("P\nread x", "exists ‹P.fault› is P.x"), "P.fault has no frame", "`is` compares"),
-    "no comparison": (body("P\nread x", "exists P.x ‹=› old"), "expected a comparison, found '='", "legal here: ==, !=, is, isnt"),
+    "no comparison": (body("P\nread x", "exists P.x ‹=› old"), "expected a comparison, found '='",
+        "legal here: ==, !=, is, isnt"),
     "half an atom": (body("P\nread x", "exists P.x ==‹›"), "expected an operand", ""),
     "open parenthesis": (body("P\nread x", "exists (P.x == old‹›"), "expected `)`", ""),
     "closing parenthesis": (body("P\nread x", "exists P.x == old‹)›"), "')' after the end of the condition", ""),
     "nothing after and": (body("P\nread x", "exists P.x == old and‹›"), "expected an operand", ""),
-    "garbage after the condition": (body("P\nread x", "exists P.x == old\n‹garbage›"), "'garbage' after the end", "`and` or `or`"),
-    "two conditions": (body("P\nread x", "exists P.x == old\n‹exists› P.x == new"), "'exists' after the end", "one condition a test"),
-    "a condition nested too deep": (body("P\nread x", f"exists {'(' * 50}‹(›P.x == old{')' * 51}"), "nested more than 50 deep", "the limit is 50 levels"),
-    "not not not": (body("P\nread x", f"exists {'not ' * 50}‹not› P.x == old"), "nested more than 50 deep", "the limit is 50 levels"),
+    "garbage after the condition": (body("P\nread x", "exists P.x == old\n‹garbage›"), "'garbage' after the end",
+        "`and` or `or`"),
+    "two conditions": (body("P\nread x", "exists P.x == old\n‹exists› P.x == new"), "'exists' after the end",
+        "one condition a test"),
+    "a condition nested too deep": (body("P\nread x", f"exists {'(' * 50}‹(›P.x == old{')' * 51}"),
+        "nested more than 50 deep", "the limit is 50 levels"),
+    "not not not": (body("P\nread x", f"exists {'not ' * 50}‹not› P.x == old"), "nested more than 50 deep",
+        "the limit is 50 levels"),
 }  # fmt: skip
 
 
@@ -150,7 +167,8 @@ SAME = {  # what does not matter
     "a rule of dashes": EXAMPLE.replace("fork C ", "---|---\nfork C "),
     "an empty row": EXAMPLE.replace("fork C ", " | \nfork C "),
     "a condition on two lines": EXAMPLE.replace("C.pipe ==", "C.pipe\n  =="),
-    "rows do not line up in time": EXAMPLE.replace("fork C         | vm", "               | vm").replace("write x new", "fork C         |\nwrite x new"),
+    "rows do not line up in time": EXAMPLE.replace("fork C         | vm",
+        "               | vm").replace("write x new", "fork C         |\nwrite x new"),
 }  # fmt: skip
 
 
@@ -158,7 +176,12 @@ SAME = {  # what does not matter
 def test_same_test(case):
     """Line ends, blank lines, comments, spaces and rules mean nothing."""
     test, plain = parse(SAME[case]), parse(EXAMPLE)
-    assert (test.name, test.pages, test.columns, test.processes) == (plain.name, plain.pages, plain.columns, plain.processes)
+    assert (test.name, test.pages, test.columns, test.processes) == (
+        plain.name,
+        plain.pages,
+        plain.columns,
+        plain.processes,
+    )
     assert (test.condition.quantifier, test.condition.text) == (plain.condition.quantifier, plain.condition.text)
 
 
@@ -166,7 +189,10 @@ def test_parsed_example():
     """The example of design/litmus.md section 1."""
     test = parse(EXAMPLE)
     assert test.name == "child-reads-parent-secret"
-    assert test.description == "The child keeps a page that it no longer maps, and reads what the parent writes there next."
+    assert (
+        test.description
+        == "The child keeps a page that it no longer maps, and reads what the parent writes there next."
+    )
     assert test.pages == {"x": ("old", frozenset())}
     assert {p: [str(a) for a in program] for p, program in test.columns.items()} == {
         "P": ["P: fork C", "P: write x new"], "C": ["C: vmsplice x -> pipe", "C: munmap x"],
@@ -176,18 +202,24 @@ def test_parsed_example():
 
 LEGAL = {  # texts that are right, and what comes of them
     "a process forked without a column": (body("P\nfork C"), lambda t: t.processes == ("P", "C")),
-    "numbers are numbers": (body("P\nwrite x 007\nwrite x -0"), lambda t: [a.arg for a in t.columns["P"]] == ["7", "0"]),
+    "numbers are numbers": (body("P\nwrite x 007\nwrite x -0"), lambda t: [a.arg for a in t.columns["P"]] == ["7",
+        "0"]),
     "a name is taken by process": (body("P | C\nfork C | gup x -> r\ngup x -> r"), lambda t: len(t.columns["C"]) == 1),
     "a register is used again": (body("P\nread x -> a\nread x -> a"), lambda t: len(t.columns["P"]) == 2),
-    "a page may be called as a process": (HEAD.replace("x", "P") + "P\nfork C\nread P\nexists C.P == old", lambda t: "P" in t.pages),
-    "hyphens and underscores": (HEAD + "P | the-child_1\nfork the-child_1\nexists the-child_1.x == o-l_d2", lambda t: True),
+    "a page may be called as a process": (HEAD.replace("x", "P") + "P\nfork C\nread P\nexists C.P == old",
+        lambda t: "P" in t.pages),
+    "hyphens and underscores": (HEAD + "P | the-child_1\nfork the-child_1\nexists the-child_1.x == o-l_d2",
+        lambda t: True),
     "eight processes, sixteen pages": (
-        f"litmus t\ninit\n{many(16, '  P: p{} = old')}\nP\n{many(7, 'fork C{}')}\nexists P.p1 == 1", lambda t: len(t.processes) == 8),
+        f"litmus t\ninit\n{many(16, '  P: p{} = old')}\nP\n{many(7, 'fork C{}')}\nexists P.p1 == 1",
+            lambda t: len(t.processes) == 8),
     "1000 steps": (body("P\n" + "read x\n" * 1000), lambda t: len(t.columns["P"]) == 1000),
     "a huge number": (body("P\nwrite x " + "9" * 6000), lambda t: len(t.columns["P"][0].arg) == 6000),
     "no steps at all": (body("P"), lambda t: t.columns == {"P": ()}),
-    "every option": (body("P\npin x -> r write longterm slow"), lambda t: t.columns["P"][0].options == ("write", "longterm", "slow")),
-    "options in any order": (body("P\ngup x -> r force write"), lambda t: set(t.columns["P"][0].options) == {"write", "force"}),
+    "every option": (body("P\npin x -> r write longterm slow"), lambda t: t.columns["P"][0].options == ("write",
+        "longterm", "slow")),
+    "options in any order": (body("P\ngup x -> r force write"), lambda t: set(t.columns["P"][0].options) == {"write",
+        "force"}),
 }  # fmt: skip
 
 
@@ -269,7 +301,9 @@ def test_no_traceback(case, tmp_path):
 
 def assert_refused(path):
     command = [sys.executable, "-m", "cowlab.cli", "litmus", path]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(HERE)})
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(HERE)}
+    )
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith(f"{path}:")
@@ -280,17 +314,52 @@ def assert_refused(path):
 # What nobody thought of
 
 CATALOGUE = [p.read_text() for p in litmus.catalogue().values()]
-WORDS = [*GRAMMAR, *"litmus init exists ~exists forall and or not is isnt == != ( ) | -> : = x P C r # zero fault ro file".split(), "\n", "  "]
+WORDS = [
+    *GRAMMAR,
+    *[
+        "litmus",
+        "init",
+        "exists",
+        "~exists",
+        "forall",
+        "and",
+        "or",
+        "not",
+        "is",
+        "isnt",
+        "==",
+        "!=",
+        "(",
+        ")",
+        "|",
+        "->",
+        ":",
+        "=",
+        "x",
+        "P",
+        "C",
+        "r",
+        "#",
+        "zero",
+        "fault",
+        "ro",
+        "file",
+    ],
+    "\n",
+    "  ",
+]
 
 
 def only_litmus_error(text):
+    error = None
     try:
         assert parse(text).columns
     except LitmusError as e:
-        assert str(e).startswith("litmus test:"), "a place"
-        assert e.line >= 1
-        assert e.column >= 1
-        assert e.line <= text.count("\n") + text.count("\r") + 1
+        error = e
+    if error:
+        assert str(error).startswith(f"litmus test:{error.line}:{error.column}: ")
+        assert 1 <= error.line <= text.count("\n") + text.count("\r") + 1
+        assert error.column >= 1
 
 
 @settings(max_examples=300, deadline=None)

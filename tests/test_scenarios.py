@@ -86,7 +86,8 @@ SCENARIOS = {
         (G1, SLOW, "P.x=A:W A(1025,1) P.r@A; P.x=A:W A(1025,1) P.r==101"),
         (f"{G2} {G3A}", f"{SLOW} | pin x -> r longterm", "P.x=Z P.r@Z; P.x=A:W A(1,1) P.r==zero"),
         (G3B, SLOW, "P.x=Z P.r@Z; P.x=A:W A(1,1) P.r==zero"),
-        (G3B, "pin x -> r longterm | pin x -> r longterm slow", "P.x=A:RE A(1025,1) P.r@A; P.x=A:WE A(1025,1) P.r==101"),
+        (G3B, "pin x -> r longterm | pin x -> r longterm slow",
+            "P.x=A:RE A(1025,1) P.r@A; P.x=A:WE A(1025,1) P.r==101"),
     ]),
     # a private mapping of a file (A: the page cache's page)
     "S9": ("P: x = 7 file", "P: read x; P: TAKE; P: write x 101", [
@@ -141,7 +142,8 @@ SCENARIOS = {
     ]),
     # a pin that was released before the fork protects nothing
     "S12 released": ("P: x = 100", "P: TAKE; P: put r; P: fork C", [
-        (ALL, "pin x -> r | pin x -> r write | io_uring x -> r", "P.x=A A(1025,1); P.x=A:W A(1,1); P.x=A:R C.x=A:R A(2,2)"),
+        (ALL, "pin x -> r | pin x -> r write | io_uring x -> r",
+            "P.x=A A(1025,1); P.x=A:W A(1,1); P.x=A:R C.x=A:R A(2,2)"),
     ]),
     # both sides take the page, then both write
     "S13": ("P: x = 100", "P: fork C; P: TAKE; C: TAKE; P: write x 101; C: write x 200", [
@@ -212,4 +214,3 @@ def test_user_space_program(steps):
     holder = "C.r" if "C: vmsplice" in steps else "P.r"
     for kernel, value in zip(KERNELS_SEEN, HELD[steps].split(), strict=True):
         check(play(kernel, "P: x = 100", steps), f"{holder}=={value}")
-

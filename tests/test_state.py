@@ -12,7 +12,8 @@ COUNTS = [  # facts/kernel.md 1.1: +1 a mapping, +1 the page cache, +1 a FOLL_GE
     ("P: x = 1", "P: read x", "P.x=A A(1,1)"),
     ("P: x = 1", "P: fork C; C: fork D", "; P.x=A D.x=A A(3,3)"),
     ("P: x = 1", "P: gup_fast x -> a; P: gup_fast x -> b", "P.x=A A(2,1); A(3,1)"),
-    ("P: x = 1", "P: pin x -> a; P: pin x -> b; P: gup_fast x -> c; P: put a", "P.x=A A(1025,1); A(2049,1); A(2050,1); A(1026,1)"),
+    ("P: x = 1", "P: pin x -> a; P: pin x -> b; P: gup_fast x -> c; P: put a",
+        "P.x=A A(1025,1); A(2049,1); A(2050,1); A(1026,1)"),
     ("P: x = 1 shared", "P: read x; P: fork C; C: read x", "P.x=A A(2,1); A(2,1); A(3,2)"),
     ("P: x = 1 file", "P: read x; P: gup_fast_only x -> r; P: munmap x", "P.x=A A(2,1); A(3,1); P.r@A A(2,0)"),
     ("P: x = 1 file", "P: read x; P: write x 2", "P.x=A A(2,1); A(1,0)"),
@@ -69,7 +70,15 @@ def test_the_zero_page_stays():
 def test_states_are_frozen():
     """Assignment fails on every class, equal states hash alike, and a name that is no field is refused."""
     s = boot(kernel("v5.7"), "P", {"x": ("old", frozenset())})
-    for thing in (s, s.procs[0], s.procs[0].mm, *s.procs[0].mm.vmas, *s.procs[0].mm.ptes, s.frames[1], Ref("P", "r", 0, 1)):
+    for thing in (
+        s,
+        s.procs[0],
+        s.procs[0].mm,
+        *s.procs[0].mm.vmas,
+        *s.procs[0].mm.ptes,
+        s.frames[1],
+        Ref("P", "r", 0, 1),
+    ):
         with pytest.raises((FrozenInstanceError, AttributeError)):
             setattr(thing, fields(thing)[0].name, None)
         assert not hasattr(thing, "__dict__"), "slots"
@@ -85,4 +94,6 @@ def test_counts_are_derived():
     s = step(boot(kernel("v5.7"), "P", {"x": ("v", frozenset())}), kernel("v5.7"), Action("P", "fork", arg="C")).state
     s = replace(s, refs=(Ref("P", "r", 0, 1, pin=True),))
     assert (s.mapcount(1), s.refcount(1), s.pins(1), s.refcount(1, bias=1)) == (2, 2 + PINNED, 1, 3)
-    assert not {"mapcount", "refcount", "pins", "count"} & {f.name for c in (Frame, Pte, Vma, Mm, Proc, Ref, State) for f in fields(c)}
+    assert not {"mapcount", "refcount", "pins", "count"} & {
+        f.name for c in (Frame, Pte, Vma, Mm, Proc, Ref, State) for f in fields(c)
+    }

@@ -30,11 +30,13 @@ STEPS = [  # (init, steps, cells): the same on every kernel
     ("P: x = 1", "P: gup x -> r; P: exec; P: load r -> a; P: store r 2; P: put r",
      "P.r@A; P.x==unmapped P.r==1 A(1,0); P.a==1; P.r==2 A(1,0); P.a==1"),
     ("P: x = 1", "P: gup x -> r; P: store r 2; P: load r", "P.r@A; P.x==2 P.r==2; ret=2"),
-    ("P: x = 1", "P: gup x -> r; P: put r; P: put r; P: load r -> a; P: store r 2", "P.x=A; A(1,1); A(1,1); A(1,1); P.x==1"),
+    ("P: x = 1", "P: gup x -> r; P: put r; P: put r; P: load r -> a; P: store r 2",
+        "P.x=A; A(1,1); A(1,1); A(1,1); P.x==1"),
     ("P: x = 1", "P: munmap x; P: gup x -> r; P: put r; P: load r -> a; P: store r 2",
      "; P.r==EFAULT; P.r==EFAULT; P.r==EFAULT; P.r==EFAULT"),
     ("P: x untouched", "P: gup_fast_only x -> r; P: put r", "P.r==nopage; P.r==nopage"),
-    ("P: x = 1", "P: fork C; C: gup_fast_only x -> r; C: exit; P: read x", "P.x=A A(2,2); A(3,2); A(2,1) C.r==1; C.r==1"),
+    ("P: x = 1", "P: fork C; C: gup_fast_only x -> r; C: exit; P: read x",
+        "P.x=A A(2,2); A(3,2); A(2,1) C.r==1; C.r==1"),
     ("P: x = 1 ro", "P: fork C; C: gup_fast_only x -> r; C: write x 2", "P.x=A; C.r@A; C.fault==SIGSEGV C.r@A A(2,1)"),
 ]  # fmt: skip
 
@@ -68,8 +70,10 @@ def test_boot(init, cell):
 
 
 TEXTS = [
-    "P: read x", "P: read x -> a", "P: write x new", "P: fork C", "P: exec", "P: exit", "P: munmap x", "P: mprotect x ro",
-    "P: madvise x dontneed", "P: gup x -> r", "P: gup x -> r write", "P: gup x -> r write force", "P: gup_fast x -> r write",
+    "P: read x", "P: read x -> a", "P: write x new", "P: fork C", "P: exec", "P: exit", "P: munmap x",
+        "P: mprotect x ro",
+    "P: madvise x dontneed", "P: gup x -> r", "P: gup x -> r write", "P: gup x -> r write force",
+        "P: gup_fast x -> r write",
     "P: gup_fast_only x -> r", "P: pin x -> r write longterm slow", "P: vmsplice x -> r", "P: io_uring x -> r",
     "P: userptr x -> r ro", "P: perf x -> a",
 ]  # fmt: skip
@@ -80,7 +84,9 @@ def test_an_action_is_its_text(text):
     """`str()` of an action is the step that a litmus test would have."""
     (action,) = parse_steps([text], "P", {"x": ("old", frozenset())})
     assert str(action) == text
-    taken = parse_steps(["P: gup x -> r", "P: load r -> a", "P: store r 1", "P: put r"], "P", {"x": ("old", frozenset())})
+    taken = parse_steps(
+        ["P: gup x -> r", "P: load r -> a", "P: store r 1", "P: put r"], "P", {"x": ("old", frozenset())}
+    )
     assert [str(a) for a in taken[1:]] == ["P: load r -> a", "P: store r 1", "P: put r"]
 
 

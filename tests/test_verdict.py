@@ -27,7 +27,7 @@ CONTRACT = json.loads("""
 """)  # noqa: E501
 NEVER = {  # what the text below it says: count and frames of each final; `copies` is 1 in each
     "v5.8": [(1, {"C.pipe": 0, "P.x": 1}), (2, {"C.pipe": 1, "P.x": 0})],
-    **dict.fromkeys("v5.9 v5.10 v5.18 v5.19 v6.1 v6.12 v6.18".split(), [(3, {"C.pipe": 0, "P.x": 1})]),
+    **dict.fromkeys(["v5.9", "v5.10", "v5.18", "v5.19", "v6.1", "v6.12", "v6.18"], [(3, {"C.pipe": 0, "P.x": 1})]),
 }
 
 
@@ -42,9 +42,17 @@ def test_the_example_on_v5_7():
 def test_the_example_later(name):
     """Never; the first witness has the parent write first, and one page is copied on every kernel."""
     said = judge(EXAMPLE, kernel(name)).as_json()
-    assert (said["verdict"], said["passes"], said["executions"], said["positive"], said["negative"]) == ("Never", False, 3, 0, 3)
-    assert [(f["count"], f["frames"]) for f in said["finals"]] == NEVER[name]
-    assert [(f["copies"], f["satisfies"], f["values"]) for f in said["finals"]] == [(1, False, VALUES)] * len(NEVER[name])
+    assert (said["verdict"], said["passes"], said["executions"], said["positive"], said["negative"]) == (
+        "Never",
+        False,
+        3,
+        0,
+        3,
+    )
+    assert [(f["count"], f["frames"]) for f in said["finals"]] == list(NEVER[name])
+    assert [(f["copies"], f["satisfies"], f["values"]) for f in said["finals"]] == [(1, False, VALUES)] * len(
+        NEVER[name]
+    )
     assert said["finals"][0]["witness"] == P_FIRST
 
 
@@ -55,29 +63,39 @@ def litmus_test(init, rows, condition="exists P.x == nothing"):
 
 ENDS = {  # (test, kernel, what every final has for values), the details of sections 1 to 4
     "what is left of a dead column vanishes": (
-        "P: x = old ro", "P | C\nfork C | write x new\n| gup x -> r\n| read x -> a", [{"C.fault": "SIGSEGV", "P.x": "old"}]),
+        "P: x = old ro", "P | C\nfork C | write x new\n| gup x -> r\n| read x -> a", [{"C.fault": "SIGSEGV",
+            "P.x": "old"}]),
     "and the column that its dead parent never forked": (
-        "P: x = old ro", "P | C | D\nfork C | write x new | read x -> a\n| fork D |", [{"C.fault": "SIGSEGV", "P.x": "old"}]),
+        "P: x = old ro", "P | C | D\nfork C | write x new | read x -> a\n| fork D |", [{"C.fault": "SIGSEGV",
+            "P.x": "old"}]),
     "and the column below that": (
-        "P: x = old ro", "P | C | D | E\nfork C | write x 1 | fork E | read x\n| fork D", [{"C.fault": "SIGSEGV", "P.x": "old"}]),
+        "P: x = old ro", "P | C | D | E\nfork C | write x 1 | fork E | read x\n| fork D", [{"C.fault": "SIGSEGV",
+            "P.x": "old"}]),
     "exit leaves the references": ("P: x = old", "P\ngup x -> r\nexit", [{"P.r": "old"}]),
-    "exec leaves the process": ("P: x = old", "P\ngup x -> r\nread x -> a\nexec", [{"P.a": "old", "P.r": "old", "P.x": "unmapped"}]),
+    "exec leaves the process": ("P: x = old", "P\ngup x -> r\nread x -> a\nexec", [{"P.a": "old", "P.r": "old",
+        "P.x": "unmapped"}]),
     "a failed reference keeps its error": (
         "P: x = old", "P\nmunmap x\ngup x -> r\nput r\nstore r new", [{"P.r": "EFAULT", "P.x": "unmapped"}]),
     "a reference that was put is gone": ("P: x = old", "P\ngup x -> r\nput r", [{"P.x": "old"}]),
-    "a fast-only lookup may return nothing": ("P: x untouched", "P\ngup_fast_only x -> r", [{"P.r": "nopage", "P.x": "zero"}]),
-    "a register holds the last value": ("P: x = old", "P\nread x -> a\nwrite x 1\nread x -> a", [{"P.a": "1", "P.x": "1"}]),
+    "a fast-only lookup may return nothing": ("P: x untouched", "P\ngup_fast_only x -> r", [{"P.r": "nopage",
+        "P.x": "zero"}]),
+    "a register holds the last value": ("P: x = old", "P\nread x -> a\nwrite x 1\nread x -> a", [{"P.a": "1",
+        "P.x": "1"}]),
     "perf tells a frame or nothing": (
-        "P: x = old; P: y untouched", "P\nperf x -> n\nperf y -> m", [{"P.m": "nopage", "P.n": "frame", "P.x": "old", "P.y": "zero"}]),
+        "P: x = old; P: y untouched", "P\nperf x -> n\nperf y -> m", [{"P.m": "nopage", "P.n": "frame", "P.x": "old",
+            "P.y": "zero"}]),
     "a process without a column lives": ("P: x = old", "P\nfork C\nwrite x new", [{"C.x": "old", "P.x": "new"}]),
     "no step at all": ("P: x = old", "P", [{"P.x": "old"}]),
     "a column of nothing": ("P: x = old", "P | C\nfork C", [{"C.x": "old", "P.x": "old"}]),
-    "registers outlive their process": ("P: x = old", "P\nread x -> a\nmunmap x\nread x", [{"P.a": "old", "P.fault": "SIGSEGV"}]),
+    "registers outlive their process": ("P: x = old", "P\nread x -> a\nmunmap x\nread x", [{"P.a": "old",
+        "P.fault": "SIGSEGV"}]),
     "the GPU was told": ("P: x = old", "P\nuserptr x -> g\nmunmap x", [{"P.g": "revoked", "P.x": "unmapped"}]),
     "what each reads": (
-        "P: x = old file; P: y = 7 shared; P: z untouched", "P\nread x -> a", [{"P.a": "old", "P.x": "old", "P.y": "7", "P.z": "zero"}]),
+        "P: x = old file; P: y = 7 shared; P: z untouched", "P\nread x -> a", [{"P.a": "old", "P.x": "old",
+            "P.y": "7", "P.z": "zero"}]),
     "two finals, by the order of the writes": (
-        "P: x = 0 shared", "P | C\nfork C | write x 2\nwrite x 1", [{"C.x": "2", "P.x": "2"}, {"C.x": "1", "P.x": "1"}]),
+        "P: x = 0 shared", "P | C\nfork C | write x 2\nwrite x 1", [{"C.x": "2", "P.x": "2"}, {"C.x": "1",
+            "P.x": "1"}]),
 }  # fmt: skip
 
 
@@ -135,7 +153,10 @@ COPIES = [  # (init, rows, copies on v5.7, v5.8, v5.9, v6.12)
 def test_copies(init, rows, copies):
     """Frames filled from another frame."""
     test = litmus_test(init, rows)
-    assert " ".join(str(judge(test, kernel(n)).finals[0].as_json()["copies"]) for n in ("v5.7", "v5.8", "v5.9", "v6.12")) == copies
+    assert (
+        " ".join(str(judge(test, kernel(n)).finals[0].as_json()["copies"]) for n in ("v5.7", "v5.8", "v5.9", "v6.12"))
+        == copies
+    )
 
 
 SCHEDULES = [  # (schedule of the example, what is wrong with it)
@@ -231,7 +252,9 @@ def agrees(test, row):
     expected, verdict = histogram(test, row), judge(test, row)
     assert [f.count for f in verdict.finals] == [count for count, _, _ in expected.values()]
     assert [f.satisfies for f in verdict.finals] == [holds for _, holds, _ in expected.values()]
-    assert [tuple(s.partition(":")[0] for s in f.trace.steps) for f in verdict.finals] == [w for _, _, w in expected.values()]
+    assert [tuple(s.partition(":")[0] for s in f.trace.steps) for f in verdict.finals] == [
+        w for _, _, w in expected.values()
+    ]
     assert [f.trace.values for f in verdict.finals] == [dict(key[0]) for key in expected]
     for final in verdict.finals:
         shown = final.as_json()
@@ -239,7 +262,8 @@ def agrees(test, row):
         assert run(test, row, [s.partition(":")[0] for s in shown["witness"]]).frames == shown["frames"]
 
 
-OPS = ["read x", "read x -> a", "write x {}", "munmap x", "mprotect x ro", "mprotect x rw", "madvise x dontneed", "exec", "exit",
+OPS = ["read x", "read x -> a", "write x {}", "munmap x", "mprotect x ro", "mprotect x rw", "madvise x dontneed",
+    "exec", "exit",
        "gup x -> {}", "gup_fast x -> {} write", "pin x -> {}", "vmsplice x -> {}", "userptr x -> {} ro", "perf x -> n",
        "gup_fast_only x -> {}", "store {} 9", "put {}", "write y {}", "read y"]  # fmt: skip
 
@@ -270,7 +294,11 @@ def small_tests(draw):
         parent.insert(draw(st.integers(0, len(parent) - (parent[-1:] == ["exit"]))), f"fork {child}")
     height = max(map(len, columns.values()))
     table = "\n".join(" | ".join(c[i] if i < len(c) else "" for c in columns.values()) for i in range(height))
-    condition = draw(st.sampled_from(["exists P.x is C.x", "exists P.x == 10", "forall C.x isnt init.x", "~exists C.fault == SIGSEGV"]))
+    condition = draw(
+        st.sampled_from(
+            ["exists P.x is C.x", "exists P.x == 10", "forall C.x isnt init.x", "~exists C.fault == SIGSEGV"]
+        )
+    )
     return litmus_test(f"{init}; P: y = 1", f"{' | '.join(names)}\n{table}", condition)
 
 
@@ -321,7 +349,11 @@ def test_the_catalogue_adds_up(name):
         assert sum(f["count"] for f in said["finals"]) == said["executions"] == said["positive"] + said["negative"]
         assert said["positive"] == sum(f["count"] for f in said["finals"] if f["satisfies"])
         assert said["verdict"] == ("Never" if not said["positive"] else "Sometimes" if said["negative"] else "Always")
-        passes = {"exists": said["verdict"] != "Never", "~exists": said["verdict"] == "Never", "forall": said["verdict"] == "Always"}
+        passes = {
+            "exists": said["verdict"] != "Never",
+            "~exists": said["verdict"] == "Never",
+            "forall": said["verdict"] == "Always",
+        }
         assert said["passes"] == passes[said["quantifier"]]
         assert len({json.dumps([f["values"], f["witness"]]) for f in said["finals"]}) == len(said["finals"])
 
@@ -329,7 +361,9 @@ def test_the_catalogue_adds_up(name):
 def test_the_readme_and_the_contract_have_the_same_example():
     """The file in the catalogue is the one of the contract, word for word."""
     text = (ROOT / "cowlab/litmus/catalogue/child-reads-parent-secret.litmus").read_text()
-    assert text == """litmus child-reads-parent-secret
+    assert (
+        text
+        == """litmus child-reads-parent-secret
   The child keeps a page that it no longer maps, and reads what the parent writes there next.
 
 init
@@ -341,3 +375,4 @@ write x new    | munmap x
 
 exists C.pipe == new
 """
+    )

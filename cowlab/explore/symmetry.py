@@ -34,9 +34,10 @@ def renamed(s: State, keep: int) -> State:
         procs.append(replace(p, mm=mm, regs=tuple((n, v, new(f)) for n, v, f in p.regs)))
     files = tuple(new(f) for f in s.files)
     refs = tuple(replace(r, frame=new(r.frame)) for r in s.refs)
-    for i, slot in enumerate(s.slots):  # a slot without a swap entry matters while the swap cache holds a frame
-        if slot.frame in names and slot.frame is not None:
-            slots.setdefault(i, len(slots))
+    # a slot without a swap entry matters while the swap cache holds a frame that somebody has
+    cached = {names[x.frame]: i for i, x in enumerate(s.slots) if x.frame is not None and x.frame in names}
+    for _, i in sorted(cached.items()):
+        slots.setdefault(i, len(slots))
     cache = tuple(
         replace(s.slots[i], frame=new(s.slots[i].frame), value="" if s.slots[i].frame is not None else s.slots[i].value)
         for i in slots

@@ -5,39 +5,22 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from functools import cache
-from importlib.resources import files
 from typing import Any, NamedTuple
 
-from ..mm import KERNELS, Kernel, gup
+from ..mm import Kernel
 from .parse import Test
+from .rules import asks, said, word
 from .shared import Asked
 from .verdict import judge
 
-__all__ = ["Change", "Diff", "Flip", "asks", "diff", "differing_fields", "flips"]
+__all__ = ["Change", "Diff", "Flip", "diff", "differing_fields", "flips"]
 
 LABELS = ("name", "about", "commits", "aliases")  # who the row is, and not what it does
-FLAGS = sorted((bit, name) for name, bit in vars(gup).items() if name.startswith("FOLL_"))
-PLAIN = {  # where an answer that is no function comes from, if it is not that of v5.7
-    "exclusive": "6c287605fd56, v5.19",
-    "copies_whole_huge": "do_huge_pmd_wp_page(), 3917c80280c9, v5.8",
-    "allocates_huge_for_zero": "do_huge_pmd_wp_page(), 3917c80280c9, v5.8",
-    "split_keeps_dirty": "__split_huge_pmd_locked(), seen on 6.1.192",
-    "copy_frees_swap_cache": "wp_page_copy(), seen on 5.18.12",
-    "keeps_pinned": "shrink_page_list(), feb889fb40fa, v5.11, and in 5.10.y",
-    "clear_refs_flushes": "clear_soft_dirty(), 5.10.223",
-    "clear_refs_keeps_pinned": "clear_soft_dirty(), 5.10.223",
-    "userptr": "drivers/gpu/drm/i915/gem, 2170ecfa7688, v5.8",
-    "odirect": "iov_iter_extract_pages(), v6.5",
-    "rdma_read_only": "ib_umem_get(), v6.2",
-    "uffd_continue": "mfill_atomic_install_pte(), v5.16",
-    "io_uring_files": "io_sqe_buffer_register()",
-}
 
 
 class Change(NamedTuple):
     """One rule of a row, before and after. A ``source`` is the kernel function, commit or version that a docstring
-    or PLAIN gives, else empty; ``source`` itself is that of the later answer, if it has one."""
+    or :mod:`.rules` gives, else empty; ``source`` itself is that of the later answer, if it has one."""
 
     field: str
     before: str
@@ -72,19 +55,19 @@ class Diff:
 
     @property
     def commits(self) -> dict[str, list[str]]:
-        """Commit -> the fields whose answers cite it; first those of b, with all that its row names, then those of a."""
+        """Commit -> the fields whose answers cite it; first those of b, with all its row's own, then those of a."""
         found: dict[str, list[str]] = {}
         for side, row, other in ((1, self.b, self.a), (0, self.a, self.b)):
             found |= {c: [] for c in row.commits if c not in other.commits}
             for f in self.fields:
                 for commit in re.findall(r"\b[0-9a-f]{10,12}\b", f.sources[side]):
-                    found.setdefault(commit, []).append(f.field)
+                    found[commit] = [*dict.fromkeys([*found.get(commit, []), f.field])]
         return found
 
     def as_json(self) -> dict[str, Any]:
         """{"a", "b", "fields": [{"field", "asks", "a", "b", "source_a", "source_b"}], "commits": [hash],
-        "flips": [{"test", "a", "b"}]}. ``asks``: the kernel function, and what it decides there. In a field ``a`` and ``b``
-        are answers: the name of a function of cowlab.mm, True, False or FOLL_* flags; in a flip they are verdicts."""
+        "flips": [{"test", "a", "b"}]}. ``asks``: the kernel function, and what it decides there. In a field ``a``
+        and ``b`` are answers (a function of cowlab.mm, True, False or FOLL_* flags), in a flip they are verdicts."""
         keys = ("field", "asks", "a", "b", "source_a", "source_b")
         rules = [(f.field, asks()[f.field], f.before, f.after, *f.sources) for f in self.fields]
         return {
@@ -96,8 +79,9 @@ class Diff:
         lines = [f"{k.name:<8} {k.about}" for k in (self.a, self.b)]
         for f in self.fields:
             lines += ["", f"{f.field}  -- {asks()[f.field]}"]
-            for k, word, law, source in zip((self.a, self.b), f[1:3], f.laws, f.sources, strict=True):
-                lines.append(f"  {k.name:<8} {word}" + (f": {law}" if law else "") + (f" [{source}]" if source else ""))
+            for k, answer, law, source in zip((self.a, self.b), f[1:3], f.laws, f.sources, strict=True):
+                text = answer + (f": {law}" if law else "") + (f" [{source}]" if source else "")
+                lines.append(f"  {k.name:<8} {text}")
         lines += ["", "Commits:" if self.commits else "Commits: none"]
         lines += [f"  {commit:<12}  {', '.join(of)}".rstrip() for commit, of in self.commits.items()]
         lines += ["", f"{len(self.flips)} verdicts of the catalogue flip, {self.a.name} -> {self.b.name}:"]
@@ -120,9 +104,9 @@ def differing_fields(a: Kernel, b: Kernel) -> list[Change]:
     for name in (f.name for f in fields(a) if f.name not in LABELS):
         x, y = getattr(a, name), getattr(b, name)
         if x != y:
-            (law_x, source_x), (law_y, source_y) = _said(name, x), _said(name, y)
+            (law_x, source_x), (law_y, source_y) = said(name, x), said(name, y)
             source = source_y or source_x
-            found.append(Change(name, _word(x), _word(y), source, (law_x, law_y), (source_x, source_y)))
+            found.append(Change(name, word(x), word(y), source, (law_x, law_y), (source_x, source_y)))
     return found
 
 
@@ -145,34 +129,3 @@ def flips(a: Kernel, b: Kernel, tests: Iterable[Test]) -> list[Flip]:
     if shown:
         print("\r\x1b[K", end="", file=sys.stderr)
     return found
-
-
-@cache
-def asks() -> dict[str, str]:
-    """Field -> the kernel function, and what it decides there, from the comments beside the fields in mm/kernels.py.
-
-    >>> asks()["fork_copies"]
-    'copy_present_pte(): does the child get a copy at once?'
-    """
-    text = files(__package__.rpartition(".")[0]).joinpath("mm", "kernels.py").read_text("utf-8")
-    said, subject = {}, ""
-    for name, comment in re.findall(r"^    (\w+): [^#\n]+#\s*(.+)$", text, re.M):
-        subject = comment.split()[0] if not comment.startswith("...") else subject
-        said[name] = comment.replace("...", subject)
-    return said
-
-
-def _word(rule) -> str:
-    if type(rule) is int:  # the one kind of number in a row
-        return " | ".join(name for bit, name in FLAGS if rule & bit)
-    return rule.__name__ if callable(rule) else str(rule)
-
-
-def _said(name: str, rule) -> tuple[str, str]:
-    """The law and the source of an answer: of a function, the first sentence of its docstring, and its `Source:`."""
-    if not callable(rule):
-        return "", PLAIN[name] if rule != getattr(KERNELS["v5.7"], name) else ""
-    text = " ".join((rule.__doc__ or "").split())
-    found = re.search(r"Source: (.+?)\.(?= |$)", text)
-    law = re.match(r"(?!Source: ).+?[.](?= |$)", text)
-    return law[0] if law else "", found[1] if found else ""
