@@ -33,7 +33,7 @@ def may_move(state, action):
 
 
 def final(test, states):
-    """What makes two executions end alike: values, who shares a frame, who still has its page's initial frame."""
+    """What makes two executions end alike: values, who shares a frame, and who has which initial frame."""
     start, last = states[0], states[-1]
     values, frames = {}, {}
     for p in last.procs:
@@ -55,7 +55,7 @@ def final(test, states):
         initial[f"init.{page}"] = pte.frame if pte else None if vma.file is None else start.files[vma.file]
     initial = {name: frame for name, frame in initial.items() if frame is not None}
     together = frozenset(frozenset(n for n in frames if frames[n] == f) for f in set(frames.values()))
-    still = frozenset(n for n in frames if frames[n] in initial.values())
+    still = frozenset((n, page) for n in frames for page in initial if frames[n] == initial[page])
     key = tuple(sorted(values.items())), frozenset(s for s in together if len(s) > 1), still
     return key, test.condition.holds(values, frames | initial)
 

@@ -17,13 +17,7 @@ MODULES = sorted(p for p in PACKAGE.rglob("*.py") if "_lessons" not in p.parts)
 ENGINE = sorted((PACKAGE / "mm").glob("*.py"))
 # From the ground up; each may import what stands left of it. `lab`, `slides` and `cli` are on top.
 STOREYS = ["mm", "explore", "litmus", "live", "view", "ui", "course", "grade", "slides", "lab", "cli"]
-UPWARD = {
-    "text",
-    "show",
-    "play",
-    "diagram",
-    "_repr_mimebundle_",
-}  # a Trace or a Verdict asks for its picture when it is shown
+UPWARD = {"text", "show", "player", "diagram", "_repr_mimebundle_"}  # asked for its picture, and not before
 
 
 def name(path):

@@ -274,7 +274,7 @@ def test_an_unknown_name():
         litmus.load("child-reads-parents-secret")
 
 
-@pytest.mark.parametrize("line", ["-" * 300_000 + "x", "a" * 900_000, "x|" * 100_000, "(" * 100_000, "=" * 100_000])
+@pytest.mark.parametrize("line", ["-" * 300_000 + "x", "a" * 900_000, "x|" * 50_000, "(" * 50_000, "=" * 50_000])
 def test_a_very_long_line(line):
     """It is refused at once, in a message that fits a screen."""
     for text in (body(f"P\n{line}"), f"{HEAD}{line}\n", body("P\nread x", f"exists {line}")):

@@ -338,14 +338,14 @@ def finals(test, row):
     return [f.as_json() for f in litmus.judge(test, row).finals]
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule not in SILENT])
 def test_each_field_is_tested(rule, monkeypatch):
     """A row with one field as it was in v5.7 is found out, by a test of the catalogue or a recorded execution."""
     old = getattr(KERNELS["v5.7"], rule)
     rows = [KERNELS[name] for name in ALL.split() if getattr(KERNELS[name], rule) != old]
     assert rows or rule == "after_break", "a field in which the rows do not differ"
     found = any(noticed(row, replace(row, **{rule: old}), monkeypatch) for row in rows)
-    assert found or rule in SILENT or not rows, f"nothing notices {rule}"
+    assert found or not rows, f"nothing notices {rule}"
 
 
 def test_the_facts_are_the_data():

@@ -119,7 +119,7 @@ def flips(a: Kernel, b: Kernel, tests: Iterable[Test]) -> list[Flip]:
     [Flip(test='child-reads-parent-secret', before='Sometimes', after='Never')]
     """
     found, begun, shown = [], time.monotonic(), False
-    for t in tests:
+    for t in tests if differing_fields(a, b) else ():
         if sys.stderr.isatty() and time.monotonic() - begun > 1:
             shown = True
             print(f"\r\x1b[Kjudging {t.name}", end="", file=sys.stderr, flush=True)

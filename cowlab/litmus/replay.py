@@ -65,26 +65,17 @@ def replay(paths: Iterable[str | Path], kernels: Iterable[str] = ()) -> Report:
     answers to raises ValueError. A malformed line raises LitmusError with its number."""
     report = Report()
     for line, name, pairs in each(paths, kernels):
-        _count(report, line, name, pairs)
+        report.observations += 1
+        for p in pairs:
+            if p.reason:
+                report.unsupported.append({"id": name, "kernel": p.kernel, "reason": p.reason})
+            elif not _judges(line):
+                report.runs.append(_run_json(name, p.trace))
+            else:
+                report.judged += 1
+                keys = ("id", "kernel", "step", "key", "observed", "predicted")
+                report.mismatches += [dict(zip(keys, (name, p.kernel, *d), strict=True)) for d in p.differences]
     return report
-
-
-def _count(report: Report, line: dict, name: str, pairs: Iterable["Pair"]) -> None:
-    report.observations += 1
-    for p in pairs:
-        if p.reason:
-            report.unsupported.append({"id": name, "kernel": p.kernel, "reason": p.reason})
-        elif not _judges(line):
-            report.runs.append(_run_json(name, p.trace))
-        else:
-            report.judged += 1
-            keys = ("id", "kernel", "step", "key", "observed", "predicted")
-            report.mismatches += [dict(zip(keys, (name, p.kernel, *d), strict=True)) for d in p.differences]
-
-
-def _one(line: dict, wanted: tuple[str, ...], report: Report) -> None:
-    name = str(line.get("id", f"line {report.observations + 1}"))
-    _count(report, line, name, _Replaying(wanted).pairs(line, name))
 
 
 class Pair(NamedTuple):
