@@ -68,7 +68,7 @@ def differs(word, moment, letters):
         seen = final_values(s).get(said["name"])
         return None if seen == said["to"] else seen
     proc, name = said["name"].split(".")
-    entry = s.at(proc, s.pages.index(name))[1] if said["what"] == "=" and s.alive(proc) else None
+    entry = s.at(proc, s.pages.index(name))[1] if said["what"] == "=" and s.proc(proc).mm else None
     if said["to"] == "S":
         return None if isinstance(entry, Swp) else f"{entry}"
     if isinstance(entry, Swp):

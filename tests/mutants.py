@@ -67,8 +67,6 @@ EQUIVALENT = [  # (field, its values, on these rows, what makes the mutant and t
      "as after_cow; the zero page only without FOLL_WRITE, which takes FOLL_BREAK_COW, a flag of two roads. " + NO_COW),
     ("follow_write", "after_forced_cow after_cow after_cow_or_zero exclusive_if_forced", "v4.8",
      "faultin_page() forgets FOLL_WRITE and never sets FOLL_COW, and no page is PageAnonExclusive"),
-    ("allocates_huge_for_zero", "True", "v6.18",
-     "no datum: on 6.18 nobody wrote to a mapped huge zero page and looked at what came of it"),
 ]  # fmt: skip
 
 

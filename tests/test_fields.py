@@ -44,19 +44,21 @@ FIELDS = {
         (f"{G0} {G1} {G2A} {G3}", "", "P.x=A; P.x=A; P.x=A A(2,1); P.x=A"),
         ("v5.18", "", "P.x=A; P.x=A; P.x=B B(1,1) P.r@A; P.x=B"),
     ]),
-    # do_huge_pmd_wp_page(): 3917c80280c9, v5.8, splits the huge zero page. A pin of a THP counts 1, of a page 1024
+    # do_huge_pmd_wp_page(): 3917c80280c9, v5.8, splits the huge zero page; do_huge_zero_wp_pmd(), v6.13, does not.
+    # A pin of a THP counts 1, of a page 1024
     "allocates_huge_for_zero": ("P: x untouched huge", "P: read x; P: write x 1; P: io_uring x -> r", [
         (G0, "", "P.x=Z; P.x=A A(1,1); P.x=A A(2,1) P.r@A"),
         (f"{G1} {G2} {G3A} v6.12", "", "P.x=Z; P.x=A A(1,1); P.x=A A(1025,1) P.r@A"),
+        ("v6.18", "", "P.x=Z; P.x=A A(1,1); P.x=A A(2,1) P.r@A"),
     ]),
     # __split_huge_pmd_locked(): the dirty bit, 0ccf7f168e17, v6.1
     "split_keeps_dirty": ("P: x = 1 hugepte", "P: read x", [
         (f"{UNMARKED} v5.19", "", "P.x=A:WC"), (f"v6.1 {G3B}", "", "P.x=A:WD"),
     ]),
-    # wp_page_copy(), free_swap_cache(): seen on 5.18.12. The old page is in the swap cache and held: does it stay?
+    # wp_page_copy(), free_swap_cache(): seen on 5.15.100. The old page is in the swap cache and held: does it stay?
     "copy_frees_swap_cache": ("P: x = 1", "P: fork C; kswapd: reclaim x; P: gup x -> r; C: munmap x; P: write x 2", [
-        ("v5.9 v5.10", "", "P.r@A A(3,1); A(3,1); P.x=B:W A(2,0)"),
-        (f"v5.18 {G3}", "", "P.r@A A(3,1); A(3,1); P.x=B:W A(1,0)"),
+        ("v5.9", "", "P.r@A A(3,1); A(3,1); P.x=B:W A(2,0)"),
+        (f"v5.10 v5.18 {G3}", "", "P.r@A A(3,1); A(3,1); P.x=B:W A(1,0)"),
     ]),
     # do_swap_page(): an exclusive page is mapped writable by a read since v6.9; before, only by a write
     "swap_in: by a read": ("P: x = 1", "kswapd: reclaim x; P: read x", [

@@ -209,7 +209,6 @@ def test_the_file_survives_the_race(name, between):
     check(play(name, "P: x = 7 file ro", RACE.format(between)), f"P.x=none P.x=={8 if name == 'v4.8' else 7}")
 
 
-@pytest.mark.xfail(strict=True, raises=AttributeError, reason="mm.step._go_on() asks a reference that is gone")
 def test_a_turn_on_a_reference_that_was_put():
     """`gup_look` and `gup_fault` on a reference that was put do nothing, as `load` and `store`."""
     check(

@@ -31,13 +31,13 @@ HISTORY = [  # (row, the row it came from, what its commits changed)
     ("v5.10", "v5.9", {
         "feb889fb40fa": "keeps_pinned",
         "5.10.223": "fork_copies clear_refs_flushes clear_refs_keeps_pinned",
+        "seen on 5.15.100": "copy_frees_swap_cache",
     }),
     ("v5.18", "v5.10", {
         "53a05ad9f21d": "reuse",
         "c145e0b47c77": "swap_in",
         "3bff7e3f1f16": "reuse_huge",
         "mainline again": "fork_copies",
-        "5.18.12": "copy_frees_swap_cache",
         "v5.16, from memory": "uffd_continue",
     }),
     ("v5.19", "v5.18", {
@@ -55,7 +55,7 @@ HISTORY = [  # (row, the row it came from, what its commits changed)
         "84209e87c696": "rdma_read_only",
         "seen on 6.12": "mprotect_writable swap_in odirect",
     }),
-    ("v6.18", "v6.12", {"1da190f4d0a6": "reuse"}),
+    ("v6.18", "v6.12", {"1da190f4d0a6": "reuse", "do_huge_zero_wp_pmd(), v6.13": "allocates_huge_for_zero"}),
 ]  # fmt: skip
 
 

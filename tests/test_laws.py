@@ -161,7 +161,7 @@ def test_nothing_leaks(walk):
     k, story = walk
     s = story[-1][2].state if story else boot(k, "P", {"x": ("1", frozenset())})
     for r in s.refs:
-        if s.alive(r.proc) and not s.proc(r.proc).fault:
+        if s.proc(r.proc).mm and not s.proc(r.proc).fault:
             s = step(s, k, Action(r.proc, "put", ref=r.name)).state
     for p in s.procs:
         if p.mm:
@@ -263,8 +263,8 @@ def test_a_pinned_page_stays_with_its_process(walk):
         for r in s.refs:
             if not (r.pin and r.frame is not None and s.frames[r.frame].anon and s.frames[r.frame].exclusive):
                 continue
-            pte, held = s.at(r.proc, r.page)[1] if s.alive(r.proc) else None, after.state.ref(r.proc, r.name)
-            if pte is None or pte.frame != r.frame or not after.state.alive(r.proc) or not held or held.frame is None:
+            pte, held = s.at(r.proc, r.page)[1] if s.proc(r.proc).mm else None, after.state.ref(r.proc, r.name)
+            if pte is None or pte.frame != r.frame or not after.state.proc(r.proc).mm or not held or held.frame is None:
                 continue
             now = after.state.at(r.proc, r.page)[1]
             left = (action.op, action.arg) in gone and action.proc == r.proc
@@ -281,8 +281,9 @@ def test_shared_mappings_never_copy(walk):
         for _, _, vma, pte in entries(s):
             if vma.shared:
                 assert pte.frame == s.files[vma.file]
-        vma = s.at(action.proc, s.pages.index(action.page))[0] if action.page and s.alive(action.proc) else None
-        if vma and vma.shared and action.op not in KERNEL_THREADS.values():
+        mine = next((p.mm for p in s.procs if p.name == action.proc), None)  # None: a kernel thread, or dead
+        vma = mine.vmas[s.pages.index(action.page)] if action.page and mine else None
+        if vma and vma.shared:
             assert not any(w.copied for w in after.why)
 
 

@@ -93,6 +93,12 @@ SCENARIOS = {
     "S15 referenced pages are not merged": ("P: x = 1; P: y = 1", "P: TAKE; ksmd: merge x y", [
         (ALL, f"{GET} | {ONLY} | pin x -> r", "P.x=A P.y=B; P.x=A:W P.y=B:W"),
     ]),
+    "KSM: a mirror is told": ("P: x = 1; P: y = 1", "P: kvm x -> r; ksmd: merge x y", [
+        (ALL, "", "P.r@A; P.x=A:RK P.y=A:RK P.r==revoked"),
+    ]),
+    "KSM: all that are equal": ("P: x = 1; P: y = 2", "P: fork C; C: write x 2; C: write y 1; ksmd: merge x y", [
+        (ALL, "", "; ; ; P.x=A:RK C.y=A:RK P.y=B:RK C.x=B:RK"),
+    ]),
     "S15 different pages are not merged": ("P: x = 1; P: y = 2", "ksmd: merge x y", [(ALL, "", "P.x=A:W P.y=B:W")]),
     # soft-dirty tracking write-protects the entry
     "S17": ("P: x = 100", "P: TAKE; P: clear_refs; P: write x 101", [
@@ -124,7 +130,8 @@ SCENARIOS = {
     ]),
     "the huge zero page": ("P: x untouched huge", "P: read x; P: write x 1", [
         (G0, "", "P.x=Z; P.x=A:WH"),
-        (f"{G1} {G2} {G3}", "", "P.x=Z; P.x=A:WT"),
+        (f"{G1} {G2} {G3A} v6.12", "", "P.x=Z; P.x=A:WT"),
+        ("v6.18", "", "P.x=Z; P.x=A:WH"),  # do_huge_zero_wp_pmd()
     ]),
 }  # fmt: skip
 ROWS = dict(rows(SCENARIOS))

@@ -262,8 +262,6 @@ def agrees(test, row):
         assert run(test, row, [s.partition(":")[0] for s in shown["witness"]]).frames == shown["frames"]
 
 
-# mm.reclaim.merge_pages() looks at the first process's page; explore.symmetry sorts processes by name
-MERGES_DEPEND_ON_ORDER = ("ksm-page-is-never-taken-over", "address-spaces-are-independent")
 OPS = ["read x", "read x -> a", "write x {}", "munmap x", "mprotect x ro", "mprotect x rw", "madvise x dontneed",
     "exec", "exit",
        "gup x -> {}", "gup_fast x -> {} write", "pin x -> {}", "vmsplice x -> {}", "userptr x -> {} ro", "perf x -> n",
@@ -317,11 +315,9 @@ def test_oracle_on_random_tests(test, name):
 
 
 @pytest.mark.parametrize("path", litmus.catalogue().values(), ids=litmus.catalogue())
-def test_oracle_on_the_catalogue(path, request):
+def test_oracle_on_the_catalogue(path):
     """The same for every test that ships, as far as its executions can be walked one by one."""
     test = litmus.read(path)
-    if path.stem in MERGES_DEPEND_ON_ORDER:
-        request.applymarker(pytest.mark.xfail(strict=True, reason="merge_pages() asks which process comes first"))
     if size(test) >= 2000:
         pytest.skip(f"{size(test):,} interleavings are too many to walk")
     for name in ("v5.7", "v5.8", "v6.1") if size(test) < 100 else ("v5.8",):
@@ -333,7 +329,7 @@ def test_oracle_on_the_catalogue(path, request):
 def test_oracle_on_the_catalogue_everywhere(name):
     """... and on every kernel."""
     for test in map(litmus.read, litmus.catalogue().values()):
-        if size(test) < 20_000 and test.name not in MERGES_DEPEND_ON_ORDER:
+        if size(test) < 20_000:
             agrees(test, KERNELS[name])
 
 

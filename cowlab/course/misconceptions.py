@@ -26,15 +26,20 @@ def _test(name: str, init: str, columns: str, condition: str) -> str:
 
 
 FORK_ONLY = _test("fork-shares", "P: x = old", "P\nfork C", "exists C.x is P.x")
-PARENT_WRITES = _test("parent-writes-first", "P: x = old", "P\nfork C\nwrite x new", "exists C.x is init.x and "
-                                                                                     "P.x isnt init.x")
+PARENT_WRITES = _test(
+    "parent-writes-first", "P: x = old", "P\nfork C\nwrite x new", "exists C.x is init.x and P.x isnt init.x"
+)
 CHILD_LEAVES = _test(
-    "child-leaves-first", "P: x = old", "P           | C\nfork C      | exit\nwrite x new |", "exists P.x is "
-                                                                                              "init.x and P.x == new"
+    "child-leaves-first",
+    "P: x = old",
+    "P           | C\nfork C      | exit\nwrite x new |",
+    "exists P.x is init.x and P.x == new",
 )
 SAME_FRAME = _test(
-    "reference-follows-the-frame", "P: x = old", "P\nvmsplice x -> pipe\nwrite x new", "exists P.pipe == new "
-                                                                                       "and P.pipe is init.x"
+    "reference-follows-the-frame",
+    "P: x = old",
+    "P\nvmsplice x -> pipe\nwrite x new",
+    "exists P.pipe == new and P.pipe is init.x",
 )
 CHILD_EXITS = _test(
     "child-exits-with-a-pipe", "P: x = old",

@@ -15,7 +15,7 @@ FLAGS = sorted((bit, name) for name, bit in vars(gup).items() if name.startswith
 PLAIN = {  # where an answer that is no function comes from, if it is not that of v5.7
     "exclusive": "6c287605fd56, v5.19",
     "copies_whole_huge": "do_huge_pmd_wp_page(), 3917c80280c9, v5.8",
-    "allocates_huge_for_zero": "do_huge_pmd_wp_page(), 3917c80280c9, v5.8",
+    "allocates_huge_for_zero": "do_huge_pmd_wp_page(), 3917c80280c9, v5.8; do_huge_zero_wp_pmd(), v6.13",
     "split_keeps_dirty": "__split_huge_pmd_locked(), seen on 6.12, inferred for v6.1",
     "copy_frees_swap_cache": "wp_page_copy(), seen on 5.15.100",
     "keeps_pinned": "shrink_page_list(), feb889fb40fa, v5.11, and in 5.10.y",

@@ -209,5 +209,5 @@ def _why_not(s: State, test: Test, proc: str, at: int) -> str:
     if at == len(test.columns[proc]):
         return "its column is used up"
     if any(p.name == proc for p in s.procs):
-        return "it is blocked" if s.alive(proc) else "it is dead"
+        return "it is blocked" if s.proc(proc).mm else "it is dead"
     return "it has not been forked yet"

@@ -2,21 +2,16 @@
 
 from typing import NamedTuple
 
-from .gup import (
-    FOLL_ASK_BREAK, FOLL_FORCE, FOLL_GET, FOLL_LONGTERM, FOLL_PIN, FOLL_WRITE, get_user_pages, get_user_pages_fast,
-)  # fmt: skip
+from . import gup
+from .gup import FOLL_ASK_BREAK, FOLL_FORCE, FOLL_GET, FOLL_LONGTERM, FOLL_PIN, FOLL_WRITE
 
 
 class Caller(NamedTuple):
-    """``args``: in a litmus test; REF is held until `put`, without one the lookup is over at once. ``entry``:
-    slow, fast, only (fast-only), only-slow (fast-only, then the slow path). ``cares``: does it matter to this
-    caller which side of a COW it gets?"""
-
-    args: str
-    entry: str
+    args: str  # in a litmus test; REF is held until `put`, without one the lookup is over at once
+    entry: str  # slow, fast, only (fast-only), only-slow (fast-only, then the slow path)
     flags: int | str  # a str is the field of the kernel's row that has them
     lasts: str
-    cares: str
+    cares: str  # does it matter to this caller which side of a COW it gets?
     source: str
 
 
@@ -35,7 +30,7 @@ CALLERS = {
     "process_vm_readv": Caller("PAGE [-> REG]", "slow", FOLL_PIN, "one call", "no", "process_vm_rw_single_vec(), v5.6"),
     "ptrace": Caller("PAGE [-> REG]", "slow", FOLL_GET | FOLL_FORCE, "one call", "no", "__access_remote_vm(), v5.8"),
     "uprobe": Caller("PAGE [-> REG]", "slow", FOLL_GET | FOLL_FORCE, "one call", "no", "uprobe_write_opcode(), v5.8"),
-    "futex_wait": Caller("PAGE -> REG", "fast", FOLL_GET | FOLL_WRITE, "one call", "the mapping's", "get_futex_key(), v5.8"),
+    "futex_wait": Caller("PAGE -> REG", "fast", FOLL_GET | FOLL_WRITE, "one call", "depends", "get_futex_key(), v5.8"),
     "perf": Caller("PAGE -> REG", "only", FOLL_GET, "a moment", "no", "perf_virt_to_phys(), v5.8"),
 }  # fmt: skip
 OPTIONS = {"write": FOLL_WRITE, "force": FOLL_FORCE, "longterm": FOLL_LONGTERM}
@@ -44,10 +39,8 @@ MIRRORS = ("userptr", "kvm")  # a device's own page table, told by an mmu notifi
 
 def flags_of(k, op: str, options: tuple[str, ...] = ()) -> int:
     """The FOLL_* flags with which the caller asks on kernel ``k``; FOLL_ASK_BREAK means something on one road."""
-    flags = CALLERS[op].flags
+    flags = "rdma_read_only" if op == "rdma" and "ro" in options else CALLERS[op].flags
     flags = (getattr(k, flags) if isinstance(flags, str) else flags) | sum(OPTIONS.get(o, 0) for o in options)
-    if op == "rdma" and "ro" in options:
-        flags = k.rdma_read_only
     if op == "userptr" and "ro" not in options:
         flags |= FOLL_WRITE
     return flags | (FOLL_ASK_BREAK if CALLERS[op].cares == "yes" else 0)
@@ -55,19 +48,18 @@ def flags_of(k, op: str, options: tuple[str, ...] = ()) -> int:
 
 def look_up(s, k, proc: str, page: int, op: str, options: tuple[str, ...] = ()):
     """What the caller does to find its page: (state, frame or None, error, why)."""
-    entry, flags = "slow" if "slow" in options else CALLERS[op].entry, flags_of(k, op, options)
-    if entry == "slow":
-        return get_user_pages(s, k, proc, page, flags)
-    s, frame, error, why = get_user_pages_fast(s, k, proc, page, flags, only=entry.startswith("only"))
-    if error == "nopage" and entry == "only-slow":
-        s, frame, error, slow = get_user_pages(s, k, proc, page, flags)
-        why += slow
-    return s, frame, error, why
+    entry, flags, why = "slow" if "slow" in options else CALLERS[op].entry, flags_of(k, op, options), ()
+    if entry != "slow":
+        s, frame, error, why = gup.get_user_pages_fast(s, k, proc, page, flags, only=entry.startswith("only"))
+        if error != "nopage" or entry == "only":
+            return s, frame, error, why
+    s, frame, error, slow = gup.get_user_pages(s, k, proc, page, flags)
+    return s, frame, error, why + slow
 
 
 def gpu_mem_total(s) -> list[tuple[int, int, int]]:
     """What the tracepoint gpu_mem_total would report: (gpu id, pid, bytes), pid 0 for the whole GPU. The model
     has one GPU, and a process's pid is its place in order of creation. Source: drivers/gpu/trace, v5.7."""
-    held = [(n, sum(4096 for r in s.refs if r.proc == p.name and r.mirror and r.frame is not None and r.counted))
-            for n, p in enumerate(s.procs, 1)]  # fmt: skip
-    return [(0, 0, sum(size for _, size in held)), *((0, pid, size) for pid, size in held if size)]
+    held = [r.proc for r in s.refs if r.mirror and r.frame is not None and r.counted]
+    used = [(0, pid, 4096 * held.count(p.name)) for pid, p in enumerate(s.procs, 1) if p.name in held]
+    return [(0, 0, 4096 * len(held)), *used]

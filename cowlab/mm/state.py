@@ -1,16 +1,15 @@
 """What a machine looks like: frames, page tables, processes, references. All of it is frozen.
 
-Counts are never stored: they are read off the page tables and the references, so they cannot disagree with
-them. A frame is an index into State.frames, a page an index into State.pages (one page is one 4 KiB VMA).
-"""
+Counts are never stored: they are read off the page tables and the references, so they cannot disagree with them.
+A frame is an index into State.frames, a page an index into State.pages (one page is one 4 KiB VMA)."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-NO_TABLE = -1
-TAILS = 511
 ZERO_PAGE = 0  # frame number of the one page of zeros, which no count describes
 PINNED = 1024  # GUP_PIN_COUNTING_BIAS: what one FOLL_PIN adds to the reference count (v5.7)
+TAILS = 511  # the parts of a THP that the tests do not watch
+NO_TABLE = -1  # stands in Mm.tails: no page table is there yet, so a fault may map a THP
 
 
 class Why(NamedTuple):
@@ -26,15 +25,12 @@ class Why(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
-    """struct page. ``anon`` is PageAnon, ``exclusive`` PageAnonExclusive (v5.19), ``ksm`` PageKsm; ``huge``: it
-    is one part of a compound page of 512, a THP, of which the tests watch this part alone."""
-
+class Frame:  # struct page
     value: str
-    anon: bool = True
-    exclusive: bool = False
-    huge: bool = False
-    ksm: bool = False
+    anon: bool = True  # PageAnon
+    exclusive: bool = False  # PageAnonExclusive, v5.19
+    huge: bool = False  # the watched part of a compound page of 512, a THP
+    ksm: bool = False  # PageKsm
     batched: bool = False  # a per-CPU LRU batch still holds a reference
 
 
@@ -43,54 +39,42 @@ FREED = Frame("(freed)", anon=False)  # junk on free: whoever still looks here m
 
 @dataclass(frozen=True, slots=True)
 class Pte:
-    """A present entry; an absent one is None. ``huge``: a PMD that maps the whole THP."""
-
-    frame: int
+    frame: int  # a present entry; an absent one is None
     write: bool = False
     dirty: bool = False
-    huge: bool = False
+    huge: bool = False  # a PMD that maps the whole THP
     wp: str = ""  # write-protected for a watcher: "uffd" or "soft-dirty"
     tlb: bool = False  # a CPU still caches it as writable: nobody flushed
 
 
 @dataclass(frozen=True, slots=True)
 class Swp:
-    """A swap entry in a page table."""
-
-    slot: int
+    slot: int  # a swap entry: index into State.slots
     exclusive: bool = False  # pte_swp_exclusive(), v5.19
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A swap slot: what was written there, and the frame that the swap cache holds for it."""
-
-    value: str
-    frame: int | None
+    value: str  # what was written to swap there
+    frame: int | None  # what the swap cache holds for it
 
 
 @dataclass(frozen=True, slots=True)
-class Vma:
-    """A mapping of one page. VM_MAYWRITE is always set: mprotect could make any of them writable."""
-
+class Vma:  # a mapping of one page; VM_MAYWRITE is always set: mprotect could make any of them writable
     write: bool = True  # VM_WRITE
     shared: bool = False  # VM_SHARED
     file: int | None = None  # index into State.files; MAP_SHARED | MAP_ANONYMOUS has one too (shmem)
     anon_vma: bool = False  # has held an anonymous page: only then does fork copy its entries
     dontcopy: bool = False  # VM_DONTCOPY, by madvise(MADV_DONTFORK)
     huge: bool = False  # a fault may map a THP here
-
-    @property
-    def cow(self) -> bool:
-        """is_cow_mapping(): private and could become writable, so also when it is PROT_READ now."""
-        return not self.shared
+    cow = property(lambda self: not self.shared)  # is_cow_mapping(): could become writable, if it is PROT_READ now
 
 
 @dataclass(frozen=True, slots=True)
 class Mm:
     vmas: tuple[Vma | None, ...]
     ptes: tuple[Pte | Swp | None, ...]
-    tails: tuple[int | None, ...]  # the THP whose other 511 parts this page table maps; NO_TABLE: there is none yet
+    tails: tuple[int | None, ...]  # the THP whose other 511 parts this page table maps; or NO_TABLE
     has_pinned: bool = False  # MMF_HAS_PINNED: a FOLL_PIN was asked for here; never cleared
 
 
@@ -103,19 +87,16 @@ class Proc:
 
 
 @dataclass(frozen=True, slots=True)
-class Ref:
-    """What get_user_pages() gave; it outlives its mapping and its process. Without a frame, ``error`` says
-    why: an errno, ``nopage``, or ``revoked`` (the GPU's own table was told to let go)."""
-
+class Ref:  # what get_user_pages() gave; it outlives its mapping and its process
     proc: str
     name: str
     page: int
     frame: int | None
-    error: str = ""
+    error: str = ""  # why there is no frame: an errno, nopage, revoked; or what a lookup on its way does next
     pin: bool = False
     mirror: bool = False  # a device's own page table shows the frame, and an mmu notifier watches its owner
     counted: bool = True  # False: only the mirror is left, the reference was dropped
-    foll: int = 0  # a lookup on its way: its FOLL_* flags; ``error`` says what it does next
+    foll: int = 0  # the FOLL_* flags of a lookup on its way
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +112,6 @@ class State:
     def proc(self, name: str) -> Proc:
         return next(p for p in self.procs if p.name == name)
 
-    def alive(self, name: str) -> bool:
-        return any(p.name == name and p.mm is not None for p in self.procs)
-
     def ref(self, proc: str, name: str) -> Ref | None:
         return next((r for r in self.refs if (r.proc, r.name) == (proc, name)), None)
 
@@ -141,43 +119,39 @@ class State:
         mm = self.proc(proc).mm
         return mm.vmas[page], mm.ptes[page]
 
+    def would_read(self, proc: str, page: int) -> str:
+        """What a load there would find: a value, ``zero`` or ``unmapped``."""
+        vma, pte = self.at(proc, page)
+        if vma is None:
+            return "unmapped"
+        if isinstance(pte, Swp):
+            slot = self.slots[pte.slot]
+            return slot.value if slot.frame is None else self.frames[slot.frame].value
+        frame = pte.frame if pte else None if vma.file is None else self.files[vma.file]
+        return self.frames[frame or ZERO_PAGE].value
+
     def entries(self, frame: int) -> list[tuple[str, int, Pte]]:
         """The reverse map: (process, page, entry) of every present entry for the frame."""
-        return [
-            (p.name, page, t)
-            for p in self.procs
-            if p.mm
-            for page, t in enumerate(p.mm.ptes)
-            if isinstance(t, Pte) and t.frame == frame
-        ]
+        all_ptes = ((p.name, page, t) for p in self.procs if p.mm for page, t in enumerate(p.mm.ptes))
+        return [(proc, page, t) for proc, page, t in all_ptes if isinstance(t, Pte) and t.frame == frame]
 
-    def mapcount(self, frame: int) -> int:
-        """page_mapcount(): entries that point at the frame, over all processes."""
+    def mapcount(self, frame: int) -> int:  # page_mapcount()
         return len(self.entries(frame))
 
-    def tails(self, frame: int) -> int:
-        """How many page tables map the other 511 parts of the THP."""
+    def tails(self, frame: int) -> int:  # how many page tables map the other 511 parts of the THP
         return sum(tail == frame for p in self.procs if p.mm for tail in p.mm.tails)
 
-    def trans_huge_mapcount(self, frame: int) -> int:
-        """page_trans_huge_mapcount(): the mapcount of the most mapped part of a THP."""
-        entries = self.entries(frame)
-        return max(len(entries), sum(t.huge for _, _, t in entries) + self.tails(frame))
-
-    def slot_of(self, frame: int) -> int | None:
-        """The swap slot in whose cache the frame is."""
+    def slot_of(self, frame: int) -> int | None:  # the swap slot in whose cache the frame is
         return next((i for i, slot in enumerate(self.slots) if slot.frame == frame), None)
 
-    def swapcount(self, slot: int | None) -> int:
-        """page_swapcount(): swap entries for the slot, over all processes."""
+    def swapcount(self, slot: int | None) -> int:  # page_swapcount(): swap entries for the slot
         return sum(isinstance(t, Swp) and t.slot == slot for p in self.procs if p.mm for t in p.mm.ptes)
 
     def pins(self, frame: int) -> int:
         return sum(r.pin for r in self.refs if r.frame == frame)
 
     def refcount(self, frame: int, bias: int = PINNED) -> int:
-        """page_count(): 1 a mapping, 1 for the page cache or the swap cache, 1 a FOLL_GET, ``bias`` a FOLL_PIN
-        (of a THP: 1, and a count of its own)."""
+        """page_count(): 1 a mapping, a cache or a FOLL_GET; ``bias`` a FOLL_PIN (of a THP 1, and a count apart)."""
         held = sum(bias if r.pin and not self.frames[frame].huge else r.counted for r in self.refs if r.frame == frame)
         cached = self.frames[frame].batched + (frame in self.files) + (self.slot_of(frame) is not None)
         return self.mapcount(frame) + TAILS * self.tails(frame) + cached + held
@@ -185,17 +159,6 @@ class State:
     def maybe_pinned(self, frame: int) -> bool:
         """page_maybe_dma_pinned(): 1024 plain references look like a pin; a THP counts its pins."""
         return self.pins(frame) > 0 if self.frames[frame].huge else self.refcount(frame) >= PINNED
-
-    def would_read(self, proc: str, page: int) -> str:
-        """What a load there would find: a value, ``zero`` or ``unmapped``."""
-        vma, pte = self.at(proc, page)
-        if vma is None:
-            return "unmapped"
-        if isinstance(pte, Swp) and self.slots[pte.slot].frame is None:
-            return self.slots[pte.slot].value
-        if pte is not None:
-            return self.frames[self.slots[pte.slot].frame if isinstance(pte, Swp) else pte.frame].value
-        return self.frames[ZERO_PAGE if vma.file is None else self.files[vma.file] or ZERO_PAGE].value
 
     def with_proc(self, name: str, **changes) -> "State":
         return replace(self, procs=tuple(replace(p, **changes) if p.name == name else p for p in self.procs))
@@ -208,60 +171,48 @@ class State:
         mm = self.proc(proc).mm
         return self.with_proc(proc, mm=replace(mm, tails=_at(mm.tails, page, frame)))
 
-    def with_slot(self, slot: int, frame: int | None, value: str = "") -> "State":
-        return replace(self, slots=_at(self.slots, slot, Slot(value or self.slots[slot].value, frame)))
-
-    def try_to_free_swap(self, frame: int, unless_mapped: bool = False) -> "State":
-        """Take the frame out of the swap cache, if no swap entry needs the slot. Source: mm/swapfile.c."""
-        slot = self.slot_of(frame)
-        if slot is None or self.swapcount(slot) or (unless_mapped and self.mapcount(frame)):
-            return self
-        return self.with_slot(slot, None)
-
     def with_frame(self, frame: int, **changes) -> "State":
         return replace(self, frames=_at(self.frames, frame, replace(self.frames[frame], **changes)))
 
-    def with_file(self, file: int, frame: int) -> "State":
-        return replace(self, files=_at(self.files, file, frame))
+    def with_slot(self, slot: int, **changes) -> "State":
+        return replace(self, slots=_at(self.slots, slot, replace(self.slots[slot], **changes)))
 
     def with_ref(self, ref: Ref) -> "State":
         others = [r for r in self.refs if (r.proc, r.name) != (ref.proc, ref.name)]
         return replace(self, refs=tuple(sorted([*others, ref], key=lambda r: (r.proc, r.name))))
-
-    def with_reg(self, proc: str, name: str, value: str, frame: int | None = None) -> "State":
-        regs = [r for r in self.proc(proc).regs if r[0] != name]
-        return self.with_proc(proc, regs=tuple(sorted([*regs, (name, value, frame)])))
 
     def alloc(self, value: str, anon=True, exclusive=False, huge=False) -> tuple["State", int]:
         """A new frame. Its number was never handed out before in this run."""
         new = Frame(value, anon, exclusive, huge, batched=self.batches and anon and not huge)
         return replace(self, frames=(*self.frames, new)), len(self.frames)
 
-    def drained(self) -> "State":
-        """lru_add_drain(): the batches are emptied, and their references dropped."""
+    def try_to_free_swap(self, frame: int, unless_mapped: bool = False) -> "State":
+        """Take the frame out of the swap cache, if no swap entry needs the slot. Source: mm/swapfile.c."""
+        slot = self.slot_of(frame)
+        if slot is None or self.swapcount(slot) or (unless_mapped and self.mapcount(frame)):
+            return self
+        return self.with_slot(slot, frame=None)
+
+    def mmu_notifier_invalidate(self, proc: str, page: int) -> "State":
+        """Whoever mirrors this page table (i915 userptr, KVM) lets the page go: the reference is ``revoked``."""
+        told = [r for r in self.refs if r.mirror and r.frame is not None and (r.proc, r.page) == (proc, page)]
+        refs = tuple(replace(r, frame=None, error="revoked") if r in told else r for r in self.refs)
+        return replace(self, refs=refs) if told else self
+
+    def drained(self) -> "State":  # lru_add_drain(): the batches are emptied, and their references dropped
         frames = tuple(replace(f, batched=False) if f.batched else f for f in self.frames)
         return replace(self, frames=frames).swept() if frames != self.frames else self
 
-    def swept(self) -> "State":
-        """Frames that nothing refers to are freed, and filled with junk."""
+    def swept(self) -> "State":  # frames that nothing refers to are freed, and filled with junk
         mms = [p.mm for p in self.procs if p.mm]
-        held = {ZERO_PAGE, *self.files, *(r.frame for r in self.refs), *(tail for mm in mms for tail in mm.tails)}
-        held.update(t.frame for mm in mms for t in mm.ptes if isinstance(t, Pte))
         needed = {t.slot for mm in mms for t in mm.ptes if isinstance(t, Swp)}
-        held.update(i for i, f in enumerate(self.frames) if f.batched)
-        held.update(slot.frame for i, slot in enumerate(self.slots) if i in needed)
-        slots = tuple(x if x.frame in held else Slot(x.value, None) for x in self.slots) if self.slots else ()
+        held = {
+            ZERO_PAGE, *self.files, *(r.frame for r in self.refs), *(i for i, f in enumerate(self.frames) if f.batched),
+            *(t.frame for mm in mms for t in mm.ptes if isinstance(t, Pte)), *(t for mm in mms for t in mm.tails),
+            *(x.frame for i, x in enumerate(self.slots) if i in needed),
+        }  # fmt: skip
+        slots = tuple(x if x.frame in held else Slot(x.value, None) for x in self.slots)
         return replace(self, frames=tuple(f if i in held else FREED for i, f in enumerate(self.frames)), slots=slots)
-
-
-_FIELDS = {cls: tuple(f.name for f in fields(cls)) for cls in (Frame, Pte, Swp, Slot, Vma, Mm, Proc, Ref, State)}
-
-
-def replace(old, /, **changes):
-    """dataclasses.replace() for the classes above, in a third of its time."""
-    new = type(old)(*[changes.pop(n) if n in changes else getattr(old, n) for n in _FIELDS[type(old)]])
-    assert not changes, f"{type(old).__name__} has no field {', '.join(changes)}"
-    return new
 
 
 def _at(items: tuple, index: int, item) -> tuple:

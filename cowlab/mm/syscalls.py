@@ -1,10 +1,10 @@
 """What a process can do besides fork and looking pages up: touch memory, change mappings, go away."""
 
 from .callers import flags_of
-from .fault import BLOCKED, grab_cache_page, handle_mm_fault, mmu_notifier_invalidate
+from .fault import BLOCKED, grab_cache_page, handle_mm_fault
 from .gup import FOLL_WRITE, get_user_pages_fast
 from .reclaim import reclaim_frame
-from .state import NO_TABLE, ZERO_PAGE, Mm, Pte, State, Swp, Vma, Why, replace
+from .state import NO_TABLE, ZERO_PAGE, Pte, State, Swp, Vma, Why, replace
 
 
 def access(s: State, k, proc: str, page: int, value: str | None = None):
@@ -13,8 +13,8 @@ def access(s: State, k, proc: str, page: int, value: str | None = None):
     while True:
         vma, pte = s.at(proc, page)
         if vma is None or (write and not vma.write):
-            because = "no mapping there" if vma is None else "the mapping lacks VM_WRITE"
-            return exit_mmap(s, proc, "SIGSEGV"), (*why, Why("bad_area", "sends SIGSEGV", because)), "SIGSEGV"
+            why += (Why("bad_area", "sends SIGSEGV", "the mapping lacks VM_WRITE" if vma else "no mapping there"),)
+            return exit_mmap(s, proc, "SIGSEGV"), why, "SIGSEGV"
         if isinstance(pte, Pte) and (pte.write or pte.tlb or not write):
             break
         s, result, faulted = handle_mm_fault(s, k, proc, page, write)
@@ -31,12 +31,13 @@ def access(s: State, k, proc: str, page: int, value: str | None = None):
 def mprotect(s: State, k, proc: str, page: int, protection: str):
     """Source: mm/mprotect.c change_pte_range(), can_change_pte_writable() (v6.0)."""
     vma, pte = s.at(proc, page)
-    vma = replace(vma, write=protection == "rw")
+    vma, writable = replace(vma, write=protection == "rw"), False
     if isinstance(pte, Pte):
         upgrade = pte.frame != ZERO_PAGE and k.mprotect_writable(s.frames[pte.frame], pte)
-        pte = replace(pte, write=vma.write and (vma.shared or pte.write or upgrade), tlb=False)
-    did = f"leaves the entry {'writable' if isinstance(pte, Pte) and pte.write else 'read-only'}"
-    return mmu_notifier_invalidate(s, proc, page).put(proc, page, vma, pte), (Why("change_pte_range", did, protection),)
+        writable = vma.write and (vma.shared or pte.write or upgrade)
+        pte = replace(pte, write=writable, tlb=False)
+    why = Why("change_pte_range", f"leaves the entry {'writable' if writable else 'read-only'}", protection)
+    return s.mmu_notifier_invalidate(proc, page).put(proc, page, vma, pte), (why,)
 
 
 def madvise(s: State, k, proc: str, page: int, advice: str):
@@ -51,12 +52,14 @@ def madvise(s: State, k, proc: str, page: int, advice: str):
     return s, (Why("madvise_cold_or_pageout_pte_range", "does nothing", "no page there, or others map it too"),)
 
 
+def munmap(s: State, k, proc: str, page: int, _arg: str):
+    return zap(s, proc, page, None).swept(), (Why("unmap_vmas", "removes the mapping", "its references stay"),)
+
+
 def zap(s: State, proc: str, page: int, vma: Vma | None) -> State:
-    """Remove an entry, and the page from the swap cache where nobody needs it. Source: zap_pte_range(),
-    free_swap_and_cache(), free_pages_and_swap_cache()."""
-    _, pte = s.at(proc, page)
-    tail = s.proc(proc).mm.tails[page]
-    s = mmu_notifier_invalidate(s, proc, page).put(proc, page, vma, None)
+    """Remove an entry, and the page from the swap cache where nobody needs it. Source: zap_pte_range()."""
+    (_, pte), tail = s.at(proc, page), s.proc(proc).mm.tails[page]
+    s = s.mmu_notifier_invalidate(proc, page).put(proc, page, vma, None)
     s = s.with_tails(proc, page, NO_TABLE if vma and tail == NO_TABLE else None)
     frame = s.slots[pte.slot].frame if isinstance(pte, Swp) else pte and pte.frame
     return s if frame is None else s.try_to_free_swap(frame, unless_mapped=True)
@@ -64,19 +67,17 @@ def zap(s: State, proc: str, page: int, vma: Vma | None) -> State:
 
 def exit_mmap(s: State, proc: str, fault: str | None = None, exec: bool = False) -> State:
     """All mappings go; references stay with whoever holds them."""
-    nothing = (None,) * len(s.pages)
     for page in range(len(s.pages)):
         s = zap(s, proc, page, None)
-    return s.with_proc(proc, mm=Mm(nothing, nothing, nothing) if exec else None, fault=fault).swept()
+    return s.with_proc(proc, mm=replace(s.proc(proc).mm, has_pinned=False) if exec else None, fault=fault).swept()
 
 
-def clear_refs(s: State, k, proc: str):
-    """Write 4 to /proc/self/clear_refs: entries are write-protected, so that the next write shows. Source:
-    fs/proc/task_mmu.c clear_soft_dirty()."""
+def clear_refs(s: State, k, proc: str, _page: int, _arg: str):
+    """4 into /proc/self/clear_refs write-protects entries, so that the next write shows. Source: clear_soft_dirty()."""
     mm, kept = s.proc(proc).mm, []
     for page, (vma, pte) in enumerate(zip(mm.vmas, mm.ptes, strict=True)):
-        pinned = k.clear_refs_keeps_pinned and mm.has_pinned and vma and vma.cow
-        if isinstance(pte, Pte) and pte.write and pinned and s.maybe_pinned(pte.frame):
+        keeps = k.clear_refs_keeps_pinned and mm.has_pinned and vma and vma.cow
+        if isinstance(pte, Pte) and pte.write and keeps and s.maybe_pinned(pte.frame):
             kept.append(s.pages[page])
         elif isinstance(pte, Pte):
             tlb = pte.write and not k.clear_refs_flushes
@@ -85,35 +86,33 @@ def clear_refs(s: State, k, proc: str):
     return s, (Why("clear_soft_dirty", "write-protects the entries", because),)
 
 
-def uffd_wp(s: State, proc: str, page: int):
+def uffd_wp(s: State, k, proc: str, page: int, _arg: str):
     """userfaultfd write-protects what is mapped there; the monitor is the process itself."""
     vma, pte = s.at(proc, page)
     if isinstance(pte, Pte):
         s = s.put(proc, page, vma, replace(pte, write=False, wp="uffd", tlb=False))
-    return s, (
-        Why("mwriteprotect_range", "write-protects the entry" if pte else "finds no entry", "UFFDIO_WRITEPROTECT"),
-    )
+    did = "write-protects the entry" if pte else "finds no entry"
+    return s, (Why("mwriteprotect_range", did, "UFFDIO_WRITEPROTECT"),)
 
 
-def uffd_continue(s: State, k, proc: str, page: int):
+def uffd_continue(s: State, k, proc: str, page: int, _arg: str):
     """UFFDIO_CONTINUE maps the page-cache page, in a private mapping read-only, and dirty all the same.
     Source: mfill_atomic_install_pte(), v5.16 [from memory]; the way into CVE-2022-2590."""
     vma, pte = s.at(proc, page)
     if not k.uffd_continue or vma.file is None or pte is not None:
         return s, (Why("mcontinue_atomic_pte", "refuses", "not here, or not in this kernel"),), "EINVAL"
-    s = grab_cache_page(s, vma.file)
-    s = s.put(proc, page, vma, Pte(s.files[vma.file], vma.shared and vma.write, dirty=True))
+    s, cached = grab_cache_page(s, vma.file)
+    s = s.put(proc, page, vma, Pte(cached, vma.shared and vma.write, dirty=True))
     return s, (Why("mfill_atomic_install_pte", "maps the page-cache page, dirty", "UFFDIO_CONTINUE"),)
 
 
-def filewrite(s: State, proc: str, page: int, value: str):
+def filewrite(s: State, k, proc: str, page: int, value: str):
     """write(2) to the file behind the page: it changes the page cache, and nothing else."""
     vma, _ = s.at(proc, page)
     if vma.file is None:
         return s, (Why("write", "fails", "no file is behind the page"),), "EBADF"
-    s = grab_cache_page(s, vma.file)
-    s = s.with_frame(s.files[vma.file], value=value)
-    return s, (Why("generic_perform_write", "writes the page-cache page", value),)
+    s, cached = grab_cache_page(s, vma.file)
+    return s.with_frame(cached, value=value), (Why("generic_perform_write", "writes the page-cache page", value),)
 
 
 def futex_wait(s: State, k, proc: str, page: int):
