@@ -128,6 +128,12 @@ EXPECTED = {
     "kvm-read-fault-allocates": "ANAAAAAAA",  # rule [INF]: as hand S17-vmsplice by the slow path
     "lookup-of-a-tracked-page": "AANNNAAAA",  # S14-RO+clearrefs; v5.9: page_count, and mprotect() has flushed
     "monitor-waits-for-itself": "NANNNNNNN",  # 5.8.1 blocks, 5.9.1 not; later: FOLL_GET never writes
+    "museum-gpu-loses-its-process": "NNNNNNNNN",  # hand S5, with vmsplice(): the parent's write copies on all
+    "museum-gpu-that-pins": "NNAAAAAAA",  # hand S12
+    "museum-gvisor-pin-over-fork": "SSAAAAAAA",  # hand S12, S12-Cexit; rule for the read pin: early copy
+    "museum-plain-reference-over-fork": "AAAAAAAAA",  # hand S5, observations r0028
+    "museum-second-fork-before-a-write": "AAAAAAAAA",  # rule: do_wp_page() copies for any private writable mapping
+    "museum-the-neighbour-of-a-buffer": "AAAAAAAAA",  # as dontfork-keeps-the-buffer; hand S21-uring: C.x unmapped
     "no-notifier-wrong-side": "SSNNNNNNN",  # probe S3b and S13b: fast-only is as before the fix on 5.8.1
     "odirect-breaks-cow-again": "NANNNNNAA",  # S16-odirect-C
     "odirect-in-flight-over-fork": "NNNNNNNAA",  # rule: as hand S5 with FOLL_GET, as hand S12 with FOLL_PIN

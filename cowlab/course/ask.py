@@ -5,7 +5,7 @@ from html import escape
 from importlib import import_module
 from textwrap import fill
 
-from .bank import HINTS, QUESTIONS, Question, Schedule
+from .bank import HINTS, QUESTIONS, Question, Schedule, UnknownQuestion
 from .progress import DONT_KNOW, first_answer, open_next, record
 
 __all__ = ["Asked", "Reply", "answer", "ask", "hint", "markup"]
@@ -98,9 +98,18 @@ def live(shown, how: str | None, *args, **more) -> None:
         display(static, raw=True)
 
 
-def ask(id: str) -> Asked:
-    """Show a question. Raises UnknownQuestion (a KeyError), which names the questions that there are."""
-    return Asked(QUESTIONS[id])
+def ask(id: str, seed: int | None = None) -> Asked:
+    """Show a question. With a ``seed`` it is asked again: about another machine where the question can be, with its
+    choices in another order at least. Raises UnknownQuestion (a KeyError), which names the questions that there are.
+
+    >>> ask("05-secret", seed=3).question.id
+    '05-secret#3'
+    """
+    if seed is None:
+        return Asked(QUESTIONS[id])
+    if not isinstance(seed, int) or seed < 0:
+        raise UnknownQuestion(f"{seed!r} is no seed; give a whole number, 0 or more")
+    return Asked(QUESTIONS[f"{id}#{seed}"])
 
 
 def answer(id: str, choice: str) -> Reply:

@@ -1,10 +1,11 @@
 """What a question is, and where all of them are."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from pkgutil import iter_modules
+from random import Random
 from typing import Any
 
 __all__ = ["HINTS", "QUESTIONS", "Choice", "Question", "Schedule", "UnknownQuestion"]
@@ -60,7 +61,8 @@ class Choice:
 @dataclass(frozen=True)
 class Question:
     """``prompt`` and the texts may mark code with backticks. ``setting`` is shown as it stands, above the choices.
-    ``shows``, if there is one, is the schedule that comes with the right answer."""
+    ``shows``, if there is one, is the schedule that comes with the right answer. ``again`` draws the same question
+    about another machine; its answers come from the engine."""
 
     id: str
     prompt: str
@@ -68,6 +70,14 @@ class Question:
     hints: tuple[str, str, str]
     setting: str = ""
     shows: Schedule | None = None
+    again: Callable[[Random], "Question"] | None = None
+
+    def seeded(self, seed: int) -> "Question":
+        """The question as this seed has it: about another machine if it can be, its choices in another order. The same
+        seed gives the same question everywhere."""
+        rng = Random(seed)
+        q = self.again(rng) if self.again else self
+        return replace(q, id=f"{self.id}#{seed}", choices=tuple(rng.sample(q.choices, len(q.choices))), again=None)
 
     @property
     def letters(self) -> str:
@@ -89,7 +99,8 @@ class UnknownQuestion(KeyError):
 
 
 class _Bank(Mapping):
-    """What all lessonNN modules of this folder have under one name, by id, in order. Read when first asked for."""
+    """What all lessonNN modules of this folder have under one name, by id, in order. Read when first asked for.
+    ``"02-frames#7"`` is the question ``02-frames`` as seed 7 has it."""
 
     def __init__(self, name: str, pairs: Callable[[Any], Iterable[tuple[str, Any]]]):
         self._name, self._pairs = name, pairs
@@ -103,6 +114,9 @@ class _Bank(Mapping):
         return dict(pairs)
 
     def __getitem__(self, id: str):
+        plain, _, seed = str(id).partition("#")
+        if seed.isascii() and seed.isdigit() and isinstance(self._all.get(plain), Question):
+            return self._all[plain].seeded(int(seed))
         if id not in self._all:
             from ..litmus.errors import nearest
 

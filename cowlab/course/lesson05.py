@@ -1,4 +1,4 @@
-"""The questions of lesson 05 (COW can break either way) and of its exercise."""
+"""The questions of lesson 05 (COW can break either way), and the hints of its exercise."""
 
 from .bank import Choice, Question, Schedule
 
@@ -96,56 +96,6 @@ QUESTIONS = (
             "There are two kinds of harm: somebody changes your data, or somebody reads them.",
         ),
     ),
-    Question(
-        id="05-ex-exec",
-        prompt="A server forks a helper. The helper puts a page of the server's into a pipe and then calls "
-               "`execve()`, as "
-        "helpers do. Now the server writes a new password into the page. Kernel with the rules of v5.7, in this order. "
-        "What can be read from the pipe?",
-        setting="P: fork C\nC: vmsplice x -> pipe\nC: exec\nP: write x new",
-        choices=(
-            Choice("Nothing. `execve()` gives up all that the helper held of the server's memory.", believes="M7",
-                   refuted_by=Schedule("takeover-after-exec", "P C C P", "After move 3 C maps nothing. The pipe "
-                                                                         "is still there.")),
-            Choice("The old password. The server writes, so the server makes the copy.", believes="M9",
-                   refuted_by=Schedule("takeover-after-exec", "P C C P", "Move 4: P writes, and no copy is made.")),
-            Choice(
-                "The new password.",
-                because="`execve()` takes the entries and leaves the pipe. P is the only one left who maps the "
-                        "frame, takes "
-                "it over, and writes into what the pipe holds.",
-            ),
-        ),
-        hints=(
-            "What does `execve()` take away: entries, references, or both?",
-            "Count the entries that map the frame when the server writes.",
-            "It is the schedule of the lesson, with another move in place of `munmap`.",
-        ),
-        shows=Schedule("takeover-after-exec", "P C C P", "Move 3 takes C's entry away, and not its pipe."),
-    ),
-    Question(
-        id="05-ex-exec-reason",
-        prompt="Why?",
-        choices=(
-            Choice("The pipe holds a reference, and references decide who copies.", believes="M5",
-                   refuted_by=Schedule("takeover-after-exec", "P C C P", "Move 4: refcount 2 before the write, "
-                                                                         "and no copy.")),
-            Choice(
-                "`execve()` removed the helper's entry, so the server is the only mapper, and v5.7 asks about "
-                "mappers only.",
-                because="mapcount 1 is all that `do_wp_page()` wants to know.",
-            ),
-            Choice("`execve()` ran at the same time as the write.", believes="M10",
-                   refuted_by=Schedule("takeover-after-exec", "P C C P", "Move 3 is over before move 4 begins.")),
-            Choice("The page is read-only after `fork()`, so the write goes nowhere.", believes="M3",
-                   refuted_by=Schedule("takeover-after-exec", "P C C P", "Move 4: P reads back what it wrote.")),
-        ),
-        hints=(
-            "Which number is 1 when the server writes?",
-            "Which of the helper's moves made it 1?",
-            "Not every holder is a mapper.",
-        ),
-    ),
 )  # fmt: skip
 
 HINTS = {
@@ -163,5 +113,10 @@ HINTS = {
         "Lesson 05 ended with a table: four ways to stop mapping a frame.",
         "If your test leaks on v5.8 too, see when the reference is taken. v5.8 breaks COW at that moment, so "
         "after `fork`.",
+    ),
+    "05-ex-exec": (
+        "What does `execve()` take away: entries, references, or both?",
+        "Count the entries that map the frame when the server writes.",
+        "It is the schedule of the lesson, with another move in place of `munmap`.",
     ),
 }

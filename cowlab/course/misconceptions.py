@@ -13,12 +13,14 @@ __all__ = ["MISCONCEPTIONS", "Misconception"]
 
 @dataclass(frozen=True)
 class Misconception:
-    """``lesson`` is the first one that takes it up."""
+    """``lesson`` is the first one that takes it up. ``model_only``: why no recording of a real kernel has the
+    refutation; the others are each in a recording, and real kernels agree."""
 
     id: str
     belief: str
     lesson: str
     refutation: Schedule | None = None
+    model_only: str = ""
 
 
 def _test(name: str, init: str, columns: str, condition: str) -> str:
@@ -62,14 +64,20 @@ OWN_WRITE_LOST = _test(
     "P\nvmsplice x -> pipe\nmprotect x ro\nmprotect x rw\nwrite x new", "exists P.pipe == old and P.x == new",
 )  # fmt: skip
 PRIVATE_FILE = _test(
-    "page-cache-page-is-left-alone", "P: x = old file", "P\nvmsplice x -> pipe\nwrite x new", "exists P.pipe == old"
-)
+    "page-cache-page-is-left-alone", "P: x = old file",
+    "P\nread x\nvmsplice x -> pipe\nwrite x new", "exists P.pipe == old",
+)  # fmt: skip
+ZEROS = _test("a-page-for-the-holder", "P: x untouched", "P\nvmsplice x -> pipe\nwrite x new", "exists P.pipe == new")
+PERF_ASKS = _test(
+    "perf-was-right-when-asked", "P: x = old", "P\nfork C\nperf x -> where\nwrite x new",
+    "exists P.where is C.x and P.where isnt P.x",
+)  # fmt: skip
 USERPTR = _test("gpu-shares-the-frame", "P: x = old", "P\nuserptr x -> gpu\nwrite x new", "exists P.gpu is P.x")
 
 MISCONCEPTIONS = {
     m.id: m
     for m in (
-        Misconception("M1", "fork copies memory", "02-fork-shares", Schedule(
+        Misconception("M1", "fork copies memory", "01-your-machine", Schedule(
             FORK_ONLY, "P", "After `fork`, both entries point at frame 0, and there is no frame 1.")),
         Misconception("M2", "the child gets the copy, the parent keeps the original", "02-fork-shares", Schedule(
             PARENT_WRITES, "P P", "Move 2: it is the parent's entry that moves to a new frame.")),
@@ -97,15 +105,25 @@ MISCONCEPTIONS = {
             "taken. After move 4 the parent's pipe holds the child's data.", kernel="v5.8")),
         Misconception("M13", "more checks are safer", "10-what-came-later", Schedule(
             OWN_WRITE_LOST, "P P P P", "Move 4: the process loses touch with its own page. On v5.8 it does not.",
-            kernel="v5.9")),
+            kernel="v5.10")),
         Misconception("M14", "every page of a COW mapping is ambiguous", "10-what-came-later", Schedule(
-            PRIVATE_FILE, "P P", "Move 2: a page-cache page is always copied, never taken over.")),
-        Misconception("M15", "forcing a copy is pure cost", "09-the-price"),
-        Misconception("M16", "perf needs the fix", "08-who-does-not-care"),
+            PRIVATE_FILE, "P P P", "Move 3: a page-cache page is always copied, never taken over.")),
+        Misconception("M15", "forcing a copy is pure cost", "09-the-price", Schedule(
+            ZEROS, "P P", "Move 1 makes a page, where v5.7 takes the zero page. For that price the pipe shows P's "
+            "write after move 2; on v5.7 it shows zeros for ever.", kernel="v5.8")),
+        Misconception("M16", "perf needs the fix", "08-who-does-not-care", Schedule(
+            PERF_ASKS, "P P P", "Move 2 is told the frame that P maps just then, and takes nothing along. After move 3 "
+            "the number is old, and there is no reference through which anything could leak."),
+            model_only="nothing records what perf was told; S7 of the probe has its lookup, put at once"),
         Misconception("M17", "the GPU has its own memory", "08-who-does-not-care", Schedule(
-            USERPTR, "P P", "The GPU's own table points at the frame that the process writes.")),
-        Misconception("M18", "a version number is a behaviour", "10-what-came-later"),
-        Misconception("M19", "a model is right or wrong", "11-museum"),
+            USERPTR, "P P", "The GPU's own table points at the frame that the process writes."),
+            model_only="nothing records the page table of a GPU"),
+        Misconception("M18", "a version number is a behaviour", "10-what-came-later", Schedule(
+            "thp-takeover-after-munmap", "P C C P", "Move 4: a huge page leaks on 5.10.223, which is newer than 5.8. "
+            "On 5.4.195, which is older, it does not: that one carries the rules of v5.8.", kernel="5.10.223")),
+        Misconception("M19", "a model is right or wrong", "11-museum", Schedule(
+            "pressure-alone-never-leaks", "P C kswapd P", "Move 4: C's swap entry counts, so P copies, as 5.4.0 did. A "
+            "model in which reclaim only unmaps says otherwise, and is good for other questions.", holds=False)),
         Misconception("M20", "a security bug means memory corruption", "05-either-way", Schedule(
             NEVER_TORN, "P C C P", "The parent's page holds exactly what the parent wrote. Somebody else can "
                                    "read it.")),

@@ -8,7 +8,7 @@ from .ask import UNSURE, Reply, markup, reply
 from .bank import Question
 from .progress import DONT_KNOW, open_next, opened
 
-__all__ = ["QuestionForm", "show_form", "show_stepped"]
+__all__ = ["QuestionForm", "show_form", "show_stepped", "show_table"]
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -134,7 +134,7 @@ DEAD = ".jp-OutputArea-child:has(.cowlab-{0})+.jp-OutputArea-child:not(:has(.cow
 
 
 def _show(static: dict, kind: str, alive: str, box: VBox) -> None:
-    """Two outputs, the static form and the live one, of which one is seen (why two: cowlab.ui.player). ``alive`` is a
+    """Two outputs, the static form and the live one, of which one is seen (why two: cowlab.ui.shown). ``alive`` is a
     class that only the live one has; CSS that comes with it hides the static form."""
     from IPython.display import display
 
@@ -153,6 +153,33 @@ def show_form(question: Question, static: dict) -> VBox:
     ask = QuestionForm(question, heard)
     box.children = (ask,)
     _show(static, "asked", "cowlab-ask", box)
+    return box
+
+
+def show_table(prediction, static: dict) -> VBox:
+    """Display the table of a prediction; the execution, open at the step, appears below it when it is recorded."""
+    from ..ui.tabling import TableForm
+    from ..view.svg import scene_svg
+    from .predict import HEAD
+
+    box, (before, after) = VBox(), prediction.scenes
+
+    def heard(given: dict) -> tuple:
+        looked = prediction.answer(given)
+        box.children = (form, prediction.trace.player(at=prediction.step))
+        return looked.said, looked.marks
+
+    rows = []
+    for name, cells in prediction.rows.items():
+        row = []
+        for what, (text, ask) in zip(HEAD, cells, strict=True):
+            options = list(prediction.entries) if what == "entry" else []
+            row.append({"ask": f"{name} {what}", "options": options} if ask else {"text": text})
+        rows.append([name, row])
+    svg = scene_svg(before, style=False)
+    form = TableForm([prediction.prompt], svg, f"After {after.action}", HEAD, rows, heard)
+    box.children = (form,)
+    _show(static, "predicted", "cowlab-predict", box)
     return box
 
 
