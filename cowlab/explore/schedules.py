@@ -107,12 +107,15 @@ def explore(
             found.append((column, (settle((*positions[:column], here + 1, *positions[column + 1 :]), after), after)))
         if found and choose and (other := choose(state)) is not None:
             found.append((CHOICE, (positions, key(other))))
-        for _, node in found:
-            if node not in index:
+        out = []
+        for column, node in found:
+            number = index.get(node)
+            if number is None:
                 if len(nodes) >= bound:
                     raise TooManyStates(f"more than {bound:,} states")
-                index[node] = len(nodes)
+                number = index[node] = len(nodes)
                 nodes.append(node)
-        edges.append([(column, index[node]) for column, node in found])
+            out.append((column, number))
+        edges.append(out)
         at += 1
     return Graph(nodes, edges)

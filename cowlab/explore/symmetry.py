@@ -14,7 +14,6 @@ def renamed(s: State, keep: int) -> State:
     """
     names: dict[int | None, int | None] = {None: None, NO_TABLE: NO_TABLE} | {i: i for i in range(keep)}
     frames = list(s.frames[:keep])
-
     slots: dict[int, int] = {}
 
     def new(frame):
@@ -23,17 +22,23 @@ def renamed(s: State, keep: int) -> State:
             frames.append(s.frames[frame])
         return names[frame]
 
-    def entry(t):
+    def entry(t):  # what keeps its number is not built anew: this is most of what there is
         if isinstance(t, Swp):
-            return replace(t, slot=slots.setdefault(t.slot, len(slots)))
-        return t and replace(t, frame=new(t.frame))
+            slot = slots.setdefault(t.slot, len(slots))
+            return t if slot == t.slot else replace(t, slot=slot)
+        return t if t is None or new(t.frame) == t.frame else replace(t, frame=names[t.frame])
 
-    procs = []
-    for p in sorted(s.procs, key=lambda p: p.name):
-        mm = p.mm and replace(p.mm, ptes=tuple(map(entry, p.mm.ptes)), tails=tuple(map(new, p.mm.tails)))
-        procs.append(replace(p, mm=mm, regs=tuple((n, v, new(f)) for n, v, f in p.regs)))
-    files = tuple(new(f) for f in s.files)
-    refs = tuple(replace(r, frame=new(r.frame)) for r in s.refs)
+    def process(p):
+        if p.mm is None:
+            return p if not p.regs else replace(p, regs=tuple([(n, v, new(f)) for n, v, f in p.regs]))
+        ptes, tails = tuple(map(entry, p.mm.ptes)), tuple(map(new, p.mm.tails))
+        regs = tuple([(n, v, new(f)) for n, v, f in p.regs])
+        mm = p.mm if (ptes, tails) == (p.mm.ptes, p.mm.tails) else replace(p.mm, ptes=ptes, tails=tails)
+        return p if mm is p.mm and regs == p.regs else replace(p, mm=mm, regs=regs)
+
+    procs = tuple([process(p) for p in sorted(s.procs, key=lambda p: p.name)])
+    files = tuple(map(new, s.files))
+    refs = tuple([r if new(r.frame) == r.frame else replace(r, frame=names[r.frame]) for r in s.refs])
     # a slot without a swap entry matters while the swap cache holds a frame that somebody has
     cached = {names[x.frame]: i for i, x in enumerate(s.slots) if x.frame is not None and x.frame in names}
     for _, i in sorted(cached.items()):
@@ -42,4 +47,4 @@ def renamed(s: State, keep: int) -> State:
         replace(s.slots[i], frame=new(s.slots[i].frame), value="" if s.slots[i].frame is not None else s.slots[i].value)
         for i in slots
     )
-    return State(s.pages, tuple(procs), tuple(frames), files, cache, refs, s.batches)
+    return State(s.pages, procs, tuple(frames), files, cache, refs, s.batches)

@@ -41,8 +41,7 @@ def flags_of(k, op: str, options: tuple[str, ...] = ()) -> int:
     """The FOLL_* flags with which the caller asks on kernel ``k``; FOLL_ASK_BREAK means something on one road."""
     flags = "rdma_read_only" if op == "rdma" and "ro" in options else CALLERS[op].flags
     flags = (getattr(k, flags) if isinstance(flags, str) else flags) | sum(OPTIONS.get(o, 0) for o in options)
-    if op == "userptr" and "ro" not in options:
-        flags |= FOLL_WRITE
+    flags |= FOLL_WRITE if op == "userptr" and "ro" not in options else 0
     return flags | (FOLL_ASK_BREAK if CALLERS[op].cares == "yes" else 0)
 
 

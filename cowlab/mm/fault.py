@@ -64,8 +64,7 @@ def do_swap_page(s: State, k, proc: str, page: int, write: bool):
         s = s.with_slot(swp.slot, frame=frame)
     s = s.put(proc, page, vma, None)  # swap_free()
     s, own, writable, because = k.swap_in(s, swp, frame, write)
-    if own and k.exclusive:
-        s = s.with_frame(frame, exclusive=True)
+    s = s.with_frame(frame, exclusive=True) if own and k.exclusive else s
     s = s.put(proc, page, vma, Pte(frame, writable and vma.write, dirty=write and own)).swept()
     why = Why("do_swap_page", "maps it writable" if write and own else "maps the page", because)
     done = own or not write
@@ -102,8 +101,7 @@ def do_wp_page(s: State, k, proc: str, page: int, unshare=False):
         return s, result, (Why(fn, "splits the PMD", because), *then)
     s, new = s.alloc(old.value, exclusive=k.exclusive, huge=huge)
     s = s.put(proc, page, replace(vma, anon_vma=True), Pte(new, writable and not unshare, not unshare, huge, wp))
-    if k.copy_frees_swap_cache:
-        s = s.try_to_free_swap(pte.frame, unless_mapped=True)
+    s = s.try_to_free_swap(pte.frame, unless_mapped=True) if k.copy_frees_swap_cache else s
     s = s.mmu_notifier_invalidate(proc, page).swept()
     did = f"allocates a {thing} of zeros" if zero else "copies the whole THP" if huge else "copies"
     return s, "" if unshare else VM_FAULT_WRITE, (Why(fn, did, because, copied=not zero),)

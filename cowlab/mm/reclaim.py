@@ -23,8 +23,7 @@ def reclaim_frame(s: State, k, frame: int) -> tuple[State, Why]:
         return s, Why("shrink_page_list", "keeps the THP", "an extra reference: it cannot be split")
     if page.anon and k.keeps_pinned and s.maybe_pinned(frame):
         return s, Why("shrink_page_list", "keeps the page", "page_maybe_dma_pinned()")
-    if page.huge:
-        s = split_huge_page(s, frame)
+    s = split_huge_page(s, frame) if page.huge else s
     slot = s.slot_of(frame)
     if page.anon and slot is None:
         s, slot = replace(s, slots=(*s.slots, Slot(page.value, frame))), len(s.slots)

@@ -110,7 +110,7 @@ class State:
     batches: bool = False  # new anonymous pages wait in an LRU batch, until it is drained
 
     def proc(self, name: str) -> Proc:
-        return next(p for p in self.procs if p.name == name)
+        return [p for p in self.procs if p.name == name][0]  # noqa: RUF015 (twice as fast as next())
 
     def ref(self, proc: str, name: str) -> Ref | None:
         return next((r for r in self.refs if (r.proc, r.name) == (proc, name)), None)
@@ -132,8 +132,8 @@ class State:
 
     def entries(self, frame: int) -> list[tuple[str, int, Pte]]:
         """The reverse map: (process, page, entry) of every present entry for the frame."""
-        all_ptes = ((p.name, page, t) for p in self.procs if p.mm for page, t in enumerate(p.mm.ptes))
-        return [(proc, page, t) for proc, page, t in all_ptes if isinstance(t, Pte) and t.frame == frame]
+        every = [(p.name, page, t) for p in self.procs if p.mm for page, t in enumerate(p.mm.ptes)]
+        return [entry for entry in every if isinstance(entry[2], Pte) and entry[2].frame == frame]
 
     def mapcount(self, frame: int) -> int:  # page_mapcount()
         return len(self.entries(frame))
@@ -160,59 +160,64 @@ class State:
         """page_maybe_dma_pinned(): 1024 plain references look like a pin; a THP counts its pins."""
         return self.pins(frame) > 0 if self.frames[frame].huge else self.refcount(frame) >= PINNED
 
+    def but(self, procs=None, frames=None, slots=None, refs=None) -> "State":  # replace(), but twice as fast
+        procs, frames = self.procs if procs is None else procs, self.frames if frames is None else frames
+        slots, refs = self.slots if slots is None else slots, self.refs if refs is None else refs
+        return State(self.pages, procs, frames, self.files, slots, refs, self.batches)
+
     def with_proc(self, name: str, **changes) -> "State":
-        return replace(self, procs=tuple(replace(p, **changes) if p.name == name else p for p in self.procs))
+        return self.but(procs=tuple([replace(p, **changes) if p.name == name else p for p in self.procs]))
 
     def put(self, proc: str, page: int, vma: Vma | None, pte: Pte | Swp | None) -> "State":
-        mm = self.proc(proc).mm
-        return self.with_proc(proc, mm=replace(mm, vmas=_at(mm.vmas, page, vma), ptes=_at(mm.ptes, page, pte)))
+        p = self.proc(proc)
+        vmas = p.mm.vmas if vma is p.mm.vmas[page] else _at(p.mm.vmas, page, vma)
+        new = Proc(proc, Mm(vmas, _at(p.mm.ptes, page, pte), p.mm.tails, p.mm.has_pinned), p.fault, p.regs)
+        return self.but(procs=tuple([new if q is p else q for q in self.procs]))
 
     def with_tails(self, proc: str, page: int, frame: int | None) -> "State":
         mm = self.proc(proc).mm
-        return self.with_proc(proc, mm=replace(mm, tails=_at(mm.tails, page, frame)))
+        tails = _at(mm.tails, page, frame)
+        return self if tails == mm.tails else self.with_proc(proc, mm=replace(mm, tails=tails))
 
     def with_frame(self, frame: int, **changes) -> "State":
-        return replace(self, frames=_at(self.frames, frame, replace(self.frames[frame], **changes)))
+        return self.but(frames=_at(self.frames, frame, replace(self.frames[frame], **changes)))
 
     def with_slot(self, slot: int, **changes) -> "State":
-        return replace(self, slots=_at(self.slots, slot, replace(self.slots[slot], **changes)))
+        return self.but(slots=_at(self.slots, slot, replace(self.slots[slot], **changes)))
 
     def with_ref(self, ref: Ref) -> "State":
         others = [r for r in self.refs if (r.proc, r.name) != (ref.proc, ref.name)]
-        return replace(self, refs=tuple(sorted([*others, ref], key=lambda r: (r.proc, r.name))))
+        return self.but(refs=tuple(sorted([*others, ref], key=lambda r: (r.proc, r.name))))
 
     def alloc(self, value: str, anon=True, exclusive=False, huge=False) -> tuple["State", int]:
         """A new frame. Its number was never handed out before in this run."""
         new = Frame(value, anon, exclusive, huge, batched=self.batches and anon and not huge)
-        return replace(self, frames=(*self.frames, new)), len(self.frames)
+        return self.but(frames=(*self.frames, new)), len(self.frames)
 
     def try_to_free_swap(self, frame: int, unless_mapped: bool = False) -> "State":
         """Take the frame out of the swap cache, if no swap entry needs the slot. Source: mm/swapfile.c."""
         slot = self.slot_of(frame)
-        if slot is None or self.swapcount(slot) or (unless_mapped and self.mapcount(frame)):
-            return self
-        return self.with_slot(slot, frame=None)
+        stays = slot is None or self.swapcount(slot) or (unless_mapped and self.mapcount(frame))
+        return self if stays else self.with_slot(slot, frame=None)
 
     def mmu_notifier_invalidate(self, proc: str, page: int) -> "State":
         """Whoever mirrors this page table (i915 userptr, KVM) lets the page go: the reference is ``revoked``."""
         told = [r for r in self.refs if r.mirror and r.frame is not None and (r.proc, r.page) == (proc, page)]
-        refs = tuple(replace(r, frame=None, error="revoked") if r in told else r for r in self.refs)
-        return replace(self, refs=refs) if told else self
+        refs = [replace(r, frame=None, error="revoked") if r in told else r for r in self.refs]
+        return self.but(refs=tuple(refs)) if told else self
 
     def drained(self) -> "State":  # lru_add_drain(): the batches are emptied, and their references dropped
         frames = tuple(replace(f, batched=False) if f.batched else f for f in self.frames)
-        return replace(self, frames=frames).swept() if frames != self.frames else self
+        return self.but(frames=frames).swept() if frames != self.frames else self
 
     def swept(self) -> "State":  # frames that nothing refers to are freed, and filled with junk
-        mms = [p.mm for p in self.procs if p.mm]
-        needed = {t.slot for mm in mms for t in mm.ptes if isinstance(t, Swp)}
-        held = {
-            ZERO_PAGE, *self.files, *(r.frame for r in self.refs), *(i for i, f in enumerate(self.frames) if f.batched),
-            *(t.frame for mm in mms for t in mm.ptes if isinstance(t, Pte)), *(t for mm in mms for t in mm.tails),
-            *(x.frame for i, x in enumerate(self.slots) if i in needed),
-        }  # fmt: skip
-        slots = tuple(x if x.frame in held else Slot(x.value, None) for x in self.slots)
-        return replace(self, frames=tuple(f if i in held else FREED for i, f in enumerate(self.frames)), slots=slots)
+        held = {ZERO_PAGE, *self.files, *[r.frame for r in self.refs]}
+        held.update([i for i, f in enumerate(self.frames) if f.batched])
+        for mm in [p.mm for p in self.procs if p.mm]:
+            held.update(mm.tails)
+            held.update([self.slots[t.slot].frame if isinstance(t, Swp) else t.frame for t in mm.ptes if t])
+        frames = tuple([f if i in held else FREED for i, f in enumerate(self.frames)])
+        return self.but(frames=frames, slots=tuple([x if x.frame in held else Slot(x.value, None) for x in self.slots]))
 
 
 def _at(items: tuple, index: int, item) -> tuple:

@@ -152,7 +152,7 @@ def _through(s: State, a: Action, ref: Ref | None) -> Stepped:
     if ref is None or ref.frame is None:
         return Stepped(s, (Why(a.op, "does nothing", ref.error if ref else "the reference was put"),))
     if a.op == "put":
-        s = replace(s, refs=tuple(r for r in s.refs if r is not ref)).swept()
+        s = s.but(refs=tuple([r for r in s.refs if r is not ref])).swept()
         return Stepped(s, (Why("put_page", "drops the reference", a.ref),))
     if a.op == "load":
         value = s.frames[ref.frame].value

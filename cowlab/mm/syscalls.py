@@ -23,7 +23,7 @@ def access(s: State, k, proc: str, page: int, value: str | None = None):
             return s.with_proc(proc, fault=BLOCKED), why, BLOCKED
     if not write:
         return s, why or (Why("the load", "needs no fault", "the entry is present"),), s.frames[pte.frame].value
-    s = s.put(proc, page, vma, replace(pte, dirty=True)).with_frame(pte.frame, value=value)
+    s = (s if pte.dirty else s.put(proc, page, vma, replace(pte, dirty=True))).with_frame(pte.frame, value=value)
     because = "the entry is writable" if pte.write else "the CPU still caches a writable entry"
     return s, why or (Why("the store", "needs no fault", because),), None
 
@@ -89,8 +89,7 @@ def clear_refs(s: State, k, proc: str, _page: int, _arg: str):
 def uffd_wp(s: State, k, proc: str, page: int, _arg: str):
     """userfaultfd write-protects what is mapped there; the monitor is the process itself."""
     vma, pte = s.at(proc, page)
-    if isinstance(pte, Pte):
-        s = s.put(proc, page, vma, replace(pte, write=False, wp="uffd", tlb=False))
+    s = s.put(proc, page, vma, replace(pte, write=False, wp="uffd", tlb=False)) if isinstance(pte, Pte) else s
     did = "write-protects the entry" if pte else "finds no entry"
     return s, (Why("mwriteprotect_range", did, "UFFDIO_WRITEPROTECT"),)
 
