@@ -31,8 +31,8 @@ def test_an_endless_path_is_a_circle_and_has_no_exit():
 
 def test_without_a_renderer_the_words_stand_alone(monkeypatch):
     shown = paths(OLD, NEW)
-    monkeypatch.setattr("cowlab.view.path.render", lambda source: None)
+    monkeypatch.setattr("cowlab.view.drawn.render", lambda source: None)
     html = shown._repr_mimebundle_()["text/html"]
     assert "<img" not in html
-    assert "<pre>C: gup_fast x" in html
+    assert "<pre><code>C: gup_fast x" in html
     assert shown._repr_mimebundle_()["text/plain"] == shown.text == str(shown)

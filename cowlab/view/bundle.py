@@ -1,12 +1,9 @@
 """What a notebook shows and stores: HTML that survives everywhere, and the same in words.
 
-An untrusted notebook, GitHub and nbconvert drop scripts, styles and inline SVG; an <img> with a data: address,
-<details> and tables stay. So no output is a bare image/svg+xml: it is an <img> with an alt sentence,
-and the words beside it.
+No output is a bare image/svg+xml: it is an <img> with an alt sentence, and the words beside it (why: view.html).
 """
 
-from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
@@ -15,8 +12,9 @@ from pathlib import Path
 from ..litmus import Test, Trace, Verdict, judge, load
 from ..mm import KERNELS, Kernel, kernel
 from .dot import executions_dot, scene_dot
-from .executions import LIMIT, Executions, executions_text
-from .render import render
+from .drawn import Drawn, save
+from .executions import LIMIT, Executions, executions_text, fold
+from .html import details, html_and_text, image, pre, table
 from .scene import Scene, scene, scenes
 from .svg import scene_svg
 from .text import scene_text, trace_text
@@ -29,28 +27,6 @@ __all__ = [
 
 BUDGET = 60_000  # bytes of HTML for a stored trace; beyond it, steps in words only
 SYMBOLS = {"Never": "○", "Sometimes": "◐", "Always": "●"}
-
-
-def image(svg: str | bytes, alt: str, width: float) -> str:
-    data = b64encode(svg if isinstance(svg, bytes) else svg.encode()).decode()
-    return (
-        f'<img src="data:image/svg+xml;base64,{data}" alt="{escape(alt)}" width="{width:.0f}" '
-        'style="max-width:100%;height:auto">'
-    )
-
-
-def details(summary: str, inside: str) -> str:
-    return f"<details><summary>{escape(summary)}</summary>{inside}</details>"
-
-
-def pre(text: str) -> str:
-    return f"<pre>{escape(text, quote=False)}</pre>"
-
-
-def html_and_text(html: str, text: str) -> dict[str, str]:
-    """Both forms. JupyterLab shows the first line of an output that is folded: let it be readable."""
-    title = text.partition("\n")[0].replace("--", "- -")
-    return {"text/html": f"<!-- {title} -->\n{html}", "text/plain": text}
 
 
 @dataclass(frozen=True, repr=False)
@@ -78,23 +54,14 @@ class Picture:
         return scene_dot(self.scene)
 
     def save(self, path: str | Path) -> Path:
-        """Write ``.svg``, ``.txt`` or ``.dot``, by the ending of the name."""
-        return _save(path, {".svg": lambda: self.svg, ".txt": lambda: self.text, ".dot": lambda: self.to_dot().source})
+        """Write ``.svg``, ``.txt``, ``.dot``, or ``.png`` where something can, by the ending of the name."""
+        return save(path, lambda: self.svg, lambda: self.text, lambda: self.to_dot().source)
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        return html_and_text(_figure(self.scene, self.svg) + details("In words", pre(self.text)), self.text)
+        return html_and_text(figure(self.scene, self.svg) + details("In words", pre(self.text)), self.text)
 
 
-def _save(path: str | Path, ways: Mapping) -> Path:
-    path = Path(path)
-    if path.suffix not in ways:
-        raise ValueError(f"cannot write {path.name!r}: choose a name that ends in {', '.join(ways)}")
-    drawn = ways[path.suffix]()
-    path.write_bytes(drawn if isinstance(drawn, bytes) else (drawn.rstrip("\n") + "\n").encode())
-    return path
-
-
-def _figure(s: Scene, svg: str) -> str:
+def figure(s: Scene, svg: str) -> str:
     """The picture with its caption below. The alternative text says what is seen, not what is said below."""
     alt = f"{s.title}: {s.action}. {s.summary}"
     return f"{image(svg, alt, _width(svg))}<p>{escape(s.caption)}</p>"
@@ -104,14 +71,15 @@ def _width(svg: str) -> float:
     return float(svg.split('" width="', 1)[1].split('"', 1)[0])
 
 
-def trace_html(trace: Trace) -> str:
-    """The whole trace without script or style: the start as a picture, every step folded, all of it in words.
+def trace_html(trace: Trace, anchor: str = "") -> str:
+    """The whole trace without script or style: the start as a picture, every step folded, all of it in words. With
+    ``anchor`` a link to ``#ANCHOR-4`` leads to step 4.
 
     A trace beyond BUDGET bytes keeps the pictures of its start, its end and of steps that copy or fault, as
     many as fit; the other steps are in words.
     """
     drawn = scenes(trace)
-    figures = [_figure(s, scene_svg(s)) for s in drawn]
+    figures = [figure(s, scene_svg(s)) for s in drawn]
     words = pre(trace_text(drawn))
     room, keep = BUDGET - len(words) - 300 * len(drawn), set()
 
@@ -125,6 +93,7 @@ def trace_html(trace: Trace) -> str:
     parts = [f"<p><b>{escape(repr(trace)[1:-1])}</b></p>", figures[0]]
     for n, s in enumerate(drawn[1:], 1):
         inside = figures[n] if n in keep else f"<p>{escape(s.caption)} (Picture: .show({n}))</p>"
+        inside = f'<div id="{anchor}-{n}">{inside}</div>' if anchor else inside
         parts.append(details(f"{s.place.capitalize()}: {s.action}", inside))
     return "\n".join([*parts, details("The whole trace in words", words)])
 
@@ -135,17 +104,6 @@ def trace_bundle(trace: Trace) -> dict[str, str]:
 
 
 # -- Verdicts -------------------------------------------------------------------------------------------
-
-
-def _table(caption: str, head: Iterable[str], rows: Iterable[tuple[str, Iterable[str]]]) -> str:
-    """``rows``: (heading of the row as text, cells as HTML)."""
-    top = "".join(f'<th scope="col" style="text-align:left">{escape(h)}</th>' for h in head)
-    left = ' style="text-align:left"'
-    body = "".join(
-        f'<tr><th scope="row"{left}>{escape(name)}</th>{"".join(f"<td{left}>{c}</td>" for c in cells)}</tr>'
-        for name, cells in rows
-    )
-    return f"<table><caption>{escape(caption)}</caption><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def verdict_bundle(v: Verdict) -> dict[str, str]:
@@ -159,57 +117,60 @@ def verdict_bundle(v: Verdict) -> dict[str, str]:
     c = v.test.condition
     counted = f"{v.positive} of {plural(v.executions, 'execution')}"
     caption = f"{v.test.name} on {v.kernel.name}: {SYMBOLS[v.verdict]} {v.verdict} ({counted})"
-    table = _table(caption, ("executions", c.text, "values at the end", "copies", "first such execution"), rows)
-    return html_and_text(table + details("In words", pre(str(v))), str(v))
+    finals = table(caption, ("executions", c.text, "values at the end", "copies", "first such execution"), rows)
+    return html_and_text(finals + details("In words", pre(str(v))), str(v))
 
 
 @dataclass(frozen=True, repr=False)
-class Diagram:
+class Story(Picture):
+    """A whole trace, to be saved: its last moment as a picture, and all of it in words."""
+
+    trace: Trace
+
+    def __init__(self, trace: Trace):
+        object.__setattr__(self, "trace", trace)
+        object.__setattr__(self, "scene", scene(trace))
+
+    @cached_property
+    def text(self) -> str:
+        return trace_text(scenes(self.trace))
+
+
+@dataclass(frozen=True, repr=False)
+class Diagram(Drawn):
     """All executions of a test as one graph: displays as a picture, prints as words."""
 
     executions: Executions
 
     @classmethod
     def of(cls, verdict: Verdict, bad: bool | None = None) -> "Diagram":
-        return cls(Executions.of(verdict, bad))
+        """Beyond LIMIT states the graph is folded, and says so."""
+        x = Executions.of(verdict, bad)
+        return cls(fold(x) if len(x.labels) > LIMIT else x)
 
     def __repr__(self) -> str:
-        v = self.executions.verdict
-        return f"<diagram of {v.test.name} on {v.kernel.name}: {plural(len(self.executions.labels), 'state')}>"
+        x = self.executions
+        size = plural(len(x.labels), "group" if x.folded else "state")
+        return f"<diagram of {x.verdict.test.name} on {x.verdict.kernel.name}: {size}>"
 
-    def __str__(self) -> str:
-        return self.text
+    def fold(self) -> "Diagram":
+        """One group for all states from which the same ends can still be reached: what is left are the steps that
+        decide."""
+        return Diagram(fold(self.executions))
 
     @cached_property
     def text(self) -> str:
         return executions_text(self.executions)
 
-    @cached_property
-    def svg(self) -> str | None:
-        """The drawing, or None where nothing can draw it or it would have too many states."""
-        if len(self.executions.labels) > LIMIT:
-            return None
-        drawn = render(self.to_dot().source)
-        return drawn and drawn.decode()
+    @property
+    def alt(self) -> str:
+        x, v = self.executions, self.executions.verdict
+        bad, size = sum(e.count for e in x.ends if e and e.bad), plural(len(x.labels), "group" if x.folded else "state")
+        said = f"All executions of {v.test.name} on {v.kernel.name}, {size}. "
+        return said + f"Bad ends: {bad} of {plural(v.executions, 'execution')}."
 
     def to_dot(self):
         return executions_dot(self.executions)
-
-    def save(self, path: str | Path) -> Path:
-        """Write ``.svg`` (if it can be drawn), ``.txt`` or ``.dot``, by the ending of the name."""
-        if Path(path).suffix == ".svg" and self.svg is None:
-            raise ValueError(f"cannot draw {Path(path).name!r} here: choose a name that ends in .txt or .dot")
-        return _save(path, {".svg": lambda: self.svg, ".txt": lambda: self.text, ".dot": lambda: self.to_dot().source})
-
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        if self.svg is None:
-            return html_and_text(pre(self.text), self.text)
-        x, v = self.executions, self.executions.verdict
-        bad = sum(e.count for e in x.ends if e and e.bad)
-        alt = f"All executions of {v.test.name} on {v.kernel.name}, {plural(len(x.labels), 'state')}. "
-        alt += f"Bad ends: {bad} of {plural(v.executions, 'execution')}."
-        width = float(self.svg.split('width="', 1)[1].split("pt", 1)[0]) * 4 / 3
-        return html_and_text(image(self.svg, alt, width) + details("In words", pre(self.text)), self.text)
 
 
 @dataclass(frozen=True, repr=False)
@@ -235,7 +196,7 @@ class VerdictTable:
     def _repr_mimebundle_(self, include=None, exclude=None):
         rows = [(name, [f"{SYMBOLS[v.verdict]} {v.verdict}" for v in verdicts]) for name, verdicts in self.rows]
         head = ("test", *(k.name for k in self.kernels))
-        return html_and_text(_table("In which executions does the condition hold?", head, rows), self.text)
+        return html_and_text(table("In which executions does the condition hold?", head, rows), self.text)
 
 
 def verdict_table(tests: Iterable[str | Test], kernels: Iterable[str | Kernel] = tuple(KERNELS)) -> VerdictTable:

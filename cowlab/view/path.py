@@ -6,9 +6,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..litmus import Moment, Trace
-from ..mm import Why
-from .bundle import details, html_and_text, image, pre
-from .render import render
+from ..mm import ZERO_PAGE, Why
+from .decide import decisions
+from .drawn import Drawn
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -20,25 +20,28 @@ ENDINGS = {"ret=0": "gets nothing", "BLOCKED": "never comes back"}
 
 
 @dataclass(frozen=True, repr=False)
-class CallPaths:
-    """The same step on several kernels, side by side: functions as boxes, numbered events as arrows. Displays
-    as a picture, prints as words. A step that never ends is drawn as what it is, a circle without an exit."""
+class CallPaths(Drawn):
+    """The same step on several kernels, side by side: functions as boxes, numbered events as arrows. Bold and marked
+    ``decides`` are the events in which another generation would have done something else. Displays as a picture, prints
+    as words. A step that never ends is drawn as what it is, a circle without an exit."""
 
     step: str
     paths: tuple[tuple[str, tuple[Why, ...], str], ...]  # kernel, events, how it ended
+    decides: tuple[frozenset[int], ...] = ()  # for each path, which events (from 0)
 
     def __repr__(self) -> str:
         return f"<call paths of {self.step} on {', '.join(name for name, _, _ in self.paths)}>"
 
-    def __str__(self) -> str:
-        return self.text
-
     @cached_property
     def text(self) -> str:
         parts = [self.step]
-        for name, why, end in self.paths:
-            parts += [f"on {name}: {end}", *(f"  {n}. {w}" for n, w in enumerate(why, 1))]
+        for at, (name, why, end) in enumerate(self.paths):
+            marks = ["  (decides)" * (n in self.decided(at)) for n in range(len(why))]
+            parts += [f"on {name}: {end}", *(f"  {n}. {w}{marks[n - 1]}" for n, w in enumerate(why, 1))]
         return "\n".join(parts)
+
+    def decided(self, at: int) -> frozenset[int]:
+        return self.decides[at] if self.decides else frozenset()
 
     def to_dot(self) -> "Digraph":
         from graphviz import Digraph
@@ -57,22 +60,17 @@ class CallPaths:
                 for (here, there, did), numbers in edges.items():
                     box.node(f"{at} {here}", here)
                     strong = {"color": RED, "penwidth": "2.5"} if numbers[-1] >= again else {}
-                    label = f"{', '.join(map(str, numbers))}. {did}"
-                    box.edge(f"{at} {here}", f"{at} {there}", label=f" {label} ", **strong)
+                    label = f" {', '.join(map(str, numbers))}. {did} "
+                    if any(n - 1 in self.decided(at) for n in numbers):
+                        strong |= {"penwidth": "4"}
+                        label += "\\n DECIDES "
+                        box.node(f"{at} {here}", penwidth="3", color="#1b1f24")
+                    box.edge(f"{at} {here}", f"{at} {there}", label=label, **strong)
         return g
 
-    @cached_property
-    def svg(self) -> str | None:
-        """The drawing, or None where nothing can draw it."""
-        drawn = render(self.to_dot().source)
-        return drawn and drawn.decode()
-
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        if self.svg is None:
-            return html_and_text(pre(self.text), self.text)
-        width = float(self.svg.split('width="', 1)[1].split("pt", 1)[0]) * 4 / 3
-        alt = f"{self.step}, event by event. " + " ".join(f"On {name} it {end}." for name, _, end in self.paths)
-        return html_and_text(image(self.svg, alt, width) + details("In words", pre(self.text)), self.text)
+    @property
+    def alt(self) -> str:
+        return f"{self.step}, event by event. " + " ".join(f"On {name} it {end}." for name, _, end in self.paths)
 
 
 def _edges(why: tuple[Why, ...], endless: bool) -> tuple[dict[tuple[str, str, str], list[int]], int]:
@@ -91,6 +89,8 @@ def _end(m: Moment) -> str:
     ref = m.state.ref(m.action.proc, m.action.ref)
     if ref is None or ref.frame is None:
         return ENDINGS.get(m.result, f"ends with {m.result}")
+    if ref.frame == ZERO_PAGE:
+        return "gets the zero page"
     mappers = [p.name for p in m.state.procs if p.mm and any(t and t.frame == ref.frame for t in p.mm.ptes)]
     who = f"{' and '.join(mappers)} map" if mappers[1:] else f"only {mappers[0]} maps" if mappers else "nobody maps"
     return f"gets a page that {who}"
@@ -104,7 +104,10 @@ def call_paths(traces: Iterable[Trace], step: int) -> CallPaths:
     >>> print(call_paths([run(test, kernel("v5.7"), "P C C P")], 2))
     C: vmsplice x -> pipe
     on v5.7: gets a page that P and C map
-      1. gup_pte_range takes the page: the entry is read-only
+      1. gup_pte_range takes the page: the entry is read-only  (decides)
     """
-    moments = [(t.kernel.name, t.moments[step]) for t in traces]
-    return CallPaths(str(moments[0][1].action), tuple((name, m.why, _end(m)) for name, m in moments))
+    traces = tuple(traces)
+    paths = tuple((t.kernel.name, t.moments[step].why, _end(t.moments[step])) for t in traces)
+    found = [decisions(t.moments[step - 1].state, t.kernel, t.moments[step]) for t in traces]
+    decides = tuple(frozenset(d.event for d in ds if d.flips) for ds in found)
+    return CallPaths(str(traces[0].moments[step].action), paths, decides)

@@ -7,7 +7,8 @@
    does not change because somebody has another ``dot``. The compiled module is kept in wasmtime's cache: the
    first drawing ever on a machine takes a second, later processes take a twentieth of that; without a writable
    cache each process pays the second once.
-2. ``dot`` on PATH. 3. ``pygraphviz``. 4. Nothing: None, and the words stand alone. So it is in Pyodide.
+   In a web page (Pyodide) the browser runs the same module, see view.inpage.
+2. ``dot`` on PATH. 3. ``pygraphviz``. 4. Nothing: None, and the words stand alone.
 """
 
 import atexit
@@ -16,11 +17,14 @@ import shutil
 import sys
 from functools import cache
 
-__all__ = ["render", "renderer"]
+from . import inpage
+
+__all__ = ["render", "renderer", "slimmed"]
 
 
-def render(source: str, format: str = "svg") -> bytes | None:
-    """DOT source drawn, or None where nothing can draw it. SVG comes without prologue and comments."""
+def render(source: str, format: str = "svg", slim: bool = True) -> bytes | None:
+    """DOT source drawn, or None where nothing can draw it. SVG comes without prologue, comments and the names of boxes,
+    unless ``slim`` is False."""
     draw = renderer()
     if draw is None:
         return None
@@ -29,10 +33,10 @@ def render(source: str, format: str = "svg") -> bytes | None:
     except Exception as e:
         print(f"cowlab: graphviz failed ({type(e).__name__}); words stand in for the drawing", file=sys.stderr)
         return None
-    return _slim(drawn.decode()).encode() if format == "svg" else drawn
+    return slimmed(drawn.decode()).encode() if format == "svg" and slim else drawn
 
 
-def _slim(svg: str) -> str:
+def slimmed(svg: str) -> str:
     """Graphviz's SVG in half the bytes: no prologue, comments, ids and titles of boxes; the font said once."""
     svg = re.sub(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|<title>.*?</title>", "", svg, flags=re.S)
     svg = re.sub(r' (?:(?:id|class|font-family)="[^"]*"|font-size="12\.00"|stroke-dasharray="none")', "", svg)
@@ -44,7 +48,7 @@ def _slim(svg: str) -> str:
 @cache
 def renderer():
     """The first way to draw that works here: a function (source, format) -> bytes; or None, said once."""
-    for found in (_wasm, _dot, _pygraphviz):
+    for found in (inpage.renderer, _wasm, _dot, _pygraphviz):
         try:
             draw = found()
             if draw:
@@ -90,4 +94,4 @@ def _dot():
 def _pygraphviz():
     import pygraphviz
 
-    return lambda source, format: pygraphviz.AGraph(source).draw(format=format, prog="dot")
+    return lambda source, format: pygraphviz.AGraph(string=source).draw(format=format, prog="dot")

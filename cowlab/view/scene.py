@@ -10,7 +10,7 @@ from ..litmus import Trace
 from ..mm import CALLERS, FREED, ZERO_PAGE, Pte, Swp
 from .words import caption, events
 
-__all__ = ["Entry", "Frame", "Holder", "Process", "Register", "Scene", "scene", "scenes"]
+__all__ = ["Entry", "Frame", "Holder", "Process", "Register", "Room", "Scene", "room", "scene", "scenes"]
 
 HOLDERS = {  # step that took the reference: what holds it
     "vmsplice": "pipe", "io_uring": "fixed buffer", "userptr": "GPU's table", "pin": "pin", "perf": "perf sample",
@@ -162,13 +162,46 @@ class Scene:
         return " ".join(s[0].upper() + s[1:] for s in said) or "No frame is in use."
 
 
-def scenes(trace: Trace) -> tuple[Scene, ...]:
-    """The scene of every moment, in order."""
-    places = _Places(trace)
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Places kept free for what a trace does not have and others do, so that the pictures of several traces have the
+    same places: processes, registers by process, the keys of holders with their kinds, a number of frames, and the
+    kinds of edge in the legend."""
+
+    procs: tuple[str, ...] = ()
+    regs: tuple[tuple[str, str], ...] = ()
+    holders: tuple[tuple[tuple[str, str], str], ...] = ()
+    frames: int = 0
+    zero: bool = False
+    edges: frozenset[str] = frozenset()
+
+    def __or__(self, other: "Room") -> "Room":
+        def both(a, b):
+            return tuple(dict.fromkeys([*a, *b]))
+
+        holders = tuple((dict(other.holders) | dict(self.holders)).items())
+        frames = max(self.frames, other.frames)
+        procs, regs = both(self.procs, other.procs), both(self.regs, other.regs)
+        return Room(procs, regs, holders, frames, self.zero or other.zero, self.edges | other.edges)
+
+
+def room(trace: Trace) -> Room:
+    """The places that a trace has by itself."""
+    p = _Places(trace, Room())
+    frames = sum(label.isdigit() for label in p.labels.values())
+    regs = tuple((proc, reg) for proc, regs in p.regs.items() for reg in regs)
+    holders = tuple((key, kind) for key, (kind, _) in p.holders if kind != "LRU batch")
+    return Room(tuple(p.procs), regs, holders, frames, "Z" in p.labels.values(), scenes(trace)[0].edges)
+
+
+def scenes(trace: Trace, room: Room | None = None) -> tuple[Scene, ...]:
+    """The scene of every moment, in order. With ``room`` there are places for what stands in it too."""
+    room = room or Room()
+    places = _Places(trace, room)
     drawn: list[Scene] = []
     for n in range(len(trace)):
         drawn.append(_marked(places.scene(n), drawn[-1] if drawn else None))
-    edges = frozenset(kind for s in drawn for kind in _edges(s))
+    edges = room.edges | {kind for s in drawn for kind in _edges(s)}
     return tuple(replace(s, edges=edges) for s in drawn)
 
 
@@ -212,17 +245,25 @@ def _marked(now: Scene, before: Scene | None) -> Scene:
     )
 
 
+_NEVER = 1_000_000  # a frame number that no trace has: its place stays empty
+
+
 class _Places:
     """What appears anywhere in a trace, each thing in its place."""
 
-    def __init__(self, trace: Trace):
+    def __init__(self, trace: Trace, room: Room):
         self.trace, states = trace, [m.state for m in trace.moments]
-        self.procs = list(dict.fromkeys(p.name for s in states for p in s.procs))
+        self.procs = list(dict.fromkeys([*(p.name for s in states for p in s.procs), *room.procs]))
+        if room.procs:  # their order is that of the room, whoever is forked first
+            self.procs.sort(key=lambda p: room.procs.index(p) if p in room.procs else len(room.procs))
         actions = [m.action for m in trace.moments if m.action and m.action.op in CALLERS]
         taken = {(a.proc, a.ref or a.reg): a.op for a in actions}
         self.files = [self._file(states, i) for i in range(len(states[0].files))]
         self.regs: dict[str, dict[str, None]] = {p: {} for p in self.procs}
+        for proc, reg in room.regs:
+            self.regs[proc][reg] = None
         holders: dict[tuple[str, str], tuple[str, int | None]] = {}  # -> (kind, first frame)
+        holders |= {key: (kind, None) for key, kind in room.holders}
         for s in states:
             found = [((r.proc, r.name), HOLDERS.get(taken.get((r.proc, r.name)), "reference"), r.frame) for r in s.refs]
             for p in s.procs:
@@ -242,9 +283,16 @@ class _Places:
         used |= {t.frame for s in states for p in s.procs if p.mm for t in p.mm.ptes if isinstance(t, Pte)}
         for s in states:
             numbers |= {f: page for page, f in zip(self.files, s.files, strict=True) if f not in (None, *numbers)}
-        self.labels = numbers | ({ZERO_PAGE: "Z"} if ZERO_PAGE in used else {})
+        empty = range(sum(label.isdigit() for label in numbers.values()), room.frames)
+        numbers = (
+            {f: label for f, label in numbers.items() if label.isdigit()}
+            | {_NEVER + n: str(n) for n in empty}
+            | {f: label for f, label in numbers.items() if not label.isdigit()}
+        )
+        self.labels = numbers | ({ZERO_PAGE: "Z"} if room.zero or ZERO_PAGE in used else {})
         rank = {f: n for n, f in enumerate(self.labels)} | {None: len(self.labels)}
-        self.holders = sorted(holders.items(), key=lambda item: rank[item[1][1]])
+        kept = {key: n for n, (key, _) in enumerate(room.holders)}
+        self.holders = sorted(holders.items(), key=lambda item: (kept.get(item[0], len(kept)), rank[item[1][1]]))
 
     @staticmethod
     def _file(states, index: int) -> str:

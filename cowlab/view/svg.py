@@ -6,13 +6,14 @@ colour goes with a shape or a word: read-only is dashed, pinned has a pin, chang
 is hatched.
 """
 
+from collections.abc import Collection
 from html import escape
 from typing import NamedTuple
 
 from .scene import Entry, Frame, Holder, Process, Scene
 from .words import short
 
-__all__ = ["STYLE", "Box", "layout", "scene_svg"]
+__all__ = ["STYLE", "Box", "layout", "scene_parts", "scene_svg"]
 
 SANS = "system-ui,'Segoe UI',Helvetica,Arial,sans-serif"
 MONO = "ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace"
@@ -99,8 +100,14 @@ def layout(s: Scene) -> Layout:
     return Layout(boxes, width, TOP + tallest + 44)
 
 
-def scene_svg(s: Scene, style: bool = True) -> str:
-    """One moment as an SVG document. ``style=False`` leaves STYLE out, for a page that has it already."""
+def scene_svg(s: Scene, style: bool = True, marks: Collection[tuple[str, str]] = ()) -> str:
+    """One moment as an SVG document. ``style=False`` leaves STYLE out, for a page that has it already. ``marks`` are
+    keys of Layout.boxes that get a ring and a sign: what differs from another picture."""
+    return "".join(scene_parts(s, style, marks))
+
+
+def scene_parts(s: Scene, style: bool = True, marks: Collection[tuple[str, str]] = ()) -> list[str]:
+    """The same document in pieces, most of which are equal from moment to moment."""
     at = layout(s)
     w, h = _n(at.width), _n(at.height)
     out = [
@@ -116,8 +123,32 @@ def scene_svg(s: Scene, style: bool = True) -> str:
             out.append(_process(p, at, HUES[n % len(HUES)]))
     out += [_frame(f, at.boxes["frame", f.label]) for f in s.frames if f.there]
     out += [_holder(h, at.boxes["holder", h.name]) for h in s.holders if h.there]
-    out += [*_edges(s, at), _legend(s, at), "</svg>"]
-    return "".join(out)
+    out += _edges(s, at)
+    out += [_ring(at.boxes[key]) for key in at.boxes if key in marks]
+    out += [_legend(s, at), _differs(at) if marks else "", "</svg>"]
+    return [part for part in out if part]
+
+
+def _ring(b: Box) -> str:
+    """Around a box that differs: a double line, and the sign in its corner."""
+    ring = f'x="{_n(b.x - 4)}" y="{_n(b.y - 4)}" width="{_n(b.w + 8)}" height="{_n(b.h + 8)}" rx="9"'
+    return (
+        f'<rect class="ring" {ring} fill="none" stroke="#aa4499" stroke-width="2.5"/>'
+        f'<rect class="ring" {ring} fill="none" stroke="#fff" stroke-width=".8"/>{_sign(b.x, b.y)}'
+    )
+
+
+def _sign(x: float, y: float) -> str:
+    sign = _text(x, y + 4.5, "\u2260", "b c", 13)
+    return f'<circle cx="{_n(x)}" cy="{_n(y)}" r="8" fill="#aa4499"/>' + sign.replace(
+        "<text", '<text style="fill:#fff"'
+    )
+
+
+def _differs(at: Layout) -> str:
+    """The word for the sign, at the right of the legend."""
+    x, y = at.width - MARGIN - 50, at.height - 21
+    return _sign(x, y) + _text(x + 14, y + 4, "differs", "g", 11)
 
 
 def _n(x: float) -> str:
