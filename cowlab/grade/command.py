@@ -1,0 +1,147 @@
+"""`cowlab grade` and `cowlab release`: parse, call, print."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..litmus.errors import LitmusError
+
+__all__ = ["add_parser"]
+
+LADDER = ("limits", "landlock", "namespaces")
+
+
+def add_parser(commands) -> None:
+    """Describe both commands to argparse."""
+    p = commands.add_parser(
+        "grade",
+        help="grade submissions of exercises",
+        description="Grade submissions: run each answer in isolation, take plain data out, judge it, validate by "
+        "nbval. A folder stands for all notebooks in it. Exit status: 0 all graded (or a self-test passed), 1 a "
+        "self-test failed, 2 bad usage.",
+        epilog="example: cowlab grade submissions/ --csv marks.csv --html reports/",
+    )
+    p.add_argument("paths", nargs="+", metavar="PATH", help="a submission, or a folder of them")
+    p.add_argument("--exercise", action="append", metavar="FILE", help="grade against this exercise, or its source "
+                   "(default: the exercises of cowlab, by name)")  # fmt: skip
+    p.add_argument("--json", action="store_true", help="print one JSON document")
+    p.add_argument("--csv", type=Path, metavar="F", help="write a table of points, and of misconceptions")
+    p.add_argument("--html", type=Path, metavar="DIR", help="write a page for each submission")
+    p.add_argument("--time", type=_seconds, default=10.0, metavar="S", help="seconds for each answer (default: 10)")
+    p.add_argument("--memory", type=_megabytes, default=1024, metavar="MB", help="of address space (default: 1024)")
+    p.add_argument("--require-isolation", choices=LADDER, default="limits", metavar="KIND",
+                   help="grade only with this isolation or a stricter one: limits, landlock, namespaces")  # fmt: skip
+    p.add_argument("--no-nbval", dest="nbval", action="store_false", help="take the rubric's word, start no kernel")
+    p.add_argument("--self-test", action="store_true", help="PATH is a source with solutions: do its reference, an "
+                   "empty answer and its known answers earn what its author says?")  # fmt: skip
+    p.set_defaults(run=run_grade)
+
+    p = commands.add_parser(
+        "release",
+        help="make the learners' form of an exercise",
+        description="Make the learners' form of exercises out of their sources with solutions.",
+        epilog="example: cowlab release tests/solutions/05-either-way.ipynb --to exercises",
+    )
+    p.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help="a notebook with solutions")
+    p.add_argument("--to", type=Path, default=Path("exercises"), metavar="DIR", help="where to (default: exercises)")
+    p.set_defaults(run=run_release)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0.1 <= value <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; give seconds, from 0.1 to 3600")
+    return value
+
+
+def _megabytes(text: str) -> int:
+    if not text.isdigit() or not 256 <= int(text) <= 1 << 20:
+        raise argparse.ArgumentTypeError(f"{text!r} is no amount of memory; give megabytes, 256 or more")
+    return int(text)
+
+
+def run_grade(args) -> int:
+    from .box import Limits
+    from .marking import grade
+    from .notebook import exercise, exercises
+    from .validate import require
+
+    if not sys.platform.startswith("linux"):
+        raise LitmusError("cowlab grade needs Linux", "grade in a container, or on another machine")
+    limits = Limits(args.time, args.memory, args.require_isolation)
+    if args.nbval:
+        require()
+    if args.self_test:
+        return _self_test(args, limits)
+    loaded = [exercise(p) for p in args.exercise or exercises().values()]
+    if not loaded:
+        raise LitmusError("no exercise to grade against", "give one with --exercise FILE")
+    given = {e.name: e for e in loaded}
+    if args.csv and not args.csv.absolute().parent.is_dir():
+        raise LitmusError(f"{args.csv.parent} is no folder", "make it first, or write the table elsewhere")
+    results = []
+    for path in [p for word in args.paths for p in submissions(word)]:
+        results.append(grade(path, given, limits, args.nbval))
+        if not args.json:
+            print(f"{len(results)}  {results[-1]['submission']}", file=sys.stderr)
+    _write(args, results)
+    return 0
+
+
+def _write(args, results) -> None:
+    from .report import as_csv, as_text, write_html
+
+    try:
+        if args.csv:
+            args.csv.write_text(as_csv(results), "utf-8")
+        if args.html:
+            write_html(results, args.html)
+    except OSError as e:
+        raise LitmusError(f"{e.filename}: cannot be written ({e.strerror})", "write the report elsewhere") from None
+    print(json.dumps(results, indent=1) if args.json else as_text(results))
+
+
+def submissions(word: str) -> Iterator[str]:
+    """A file stands for itself, a folder for all notebooks in it, in order; no link is followed."""
+    if not os.path.lexists(word):
+        raise LitmusError(f"{word}: no such file or folder", "give a submission, or a folder of them")
+    if not os.path.isdir(word) or os.path.islink(word.rstrip("/")):
+        yield word
+        return
+    unreadable = []
+    for folder, below, names in os.walk(word, onerror=lambda e: unreadable.append(e.filename)):
+        below[:] = sorted(d for d in below if not d.startswith("."))
+        yield from (os.path.join(folder, n) for n in sorted(names) if n.endswith(".ipynb") and not n.startswith("."))
+    yield from unreadable  # each is refused, and so in the report
+
+
+def _self_test(args, limits) -> int:
+    from .release import self_test
+
+    status, found = 0, {}
+    for path in args.paths:
+        rows = found[path] = self_test(Path(path), limits, args.nbval)
+        bad = [r for r in rows if r["wrong"]]
+        status = status or int(bool(bad))
+        if not args.json:
+            print(f"{path}: {len(rows) - len(bad)} of {len(rows)} known answers earn what they should")
+            for r in rows:
+                wrong = f"  WRONG: {r['wrong']}" if r["wrong"] else ""
+                print(f"  {r['question']}  {r['earned']:<5g} {r['name']}{wrong}")
+    if args.json:
+        print(json.dumps(found, indent=1))
+    return status
+
+
+def run_release(args) -> int:
+    from .release import release
+
+    for path in args.sources:
+        print(release(path, args.to))
+    return 0
