@@ -1,0 +1,282 @@
+"""Differential fuzzing: schedules that Hypothesis makes, run on the live kernel and on the model, and compared.
+
+A disagreement is shrunk to the shortest schedule that still shows it. Hypothesis is not needed for anything else,
+so it is imported where it is used; it comes with ``pip install 'cowlab[test]'``.
+"""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..litmus import LitmusError
+from ..litmus.parse import parse_init, parse_steps
+from ..mm import KERNELS, Kernel
+from .compare import Difference, allowed, judge_outcome
+from .generation import generation
+from .reach import Reach, machine, reach
+from .runs import Outcome, Spoiled, execute
+from .session import Session, session
+from .tally import observation
+
+__all__ = ["Disagreement", "Report", "compare", "fuzz", "programs"]
+
+ROUND = 250  # schedules with one seed: what a resumed file starts again from
+PROCESSES, PAGES, LENGTH = ("P", "C", "D"), ("x", "y"), 12
+MISSING = "Hypothesis makes the schedules; install it with: pip install 'cowlab[test]'"
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """One schedule on which live kernel and model differ: its init, its steps, both sides."""
+
+    init: tuple[str, ...]
+    steps: tuple[str, ...]
+    live: Outcome
+    model: dict[str, Any]
+    differences: tuple[Difference, ...]
+
+    def as_json(self, name: str, kernel: str) -> dict[str, Any]:
+        """A line that `cowlab replay` reads; ``differences`` and ``model`` are for readers."""
+        _, pages = parse_init(list(self.init))
+        return observation(name, pages, self.steps, self.live, kernel) | {
+            "model": self.model, "differences": [str(d) for d in self.differences],
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        lines = [*self.init, *(f"    {s}" for s in self.steps), *(f"  {d}" for d in self.differences)]
+        return "\n".join(lines)
+
+
+@dataclass
+class Report:
+    """What a session of fuzzing came to."""
+
+    release: str
+    kernel: str
+    schedules: int = 0
+    seconds: float = 0.0
+    spoiled: int = 0
+    seed: int = 0  # of the round that comes next
+    disagreements: list[Disagreement] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "release": self.release, "kernel": self.kernel, "schedules": self.schedules, "spoiled": self.spoiled,
+            "seconds": round(self.seconds, 1), "per_second": round(self.schedules / self.seconds) if self.seconds else 0,
+            "next_seed": self.seed,
+            "disagreements": [d.as_json(f"fuzz-{n}", self.kernel) for n, d in enumerate(self.disagreements, 1)],
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        rate = f"{self.schedules / self.seconds:.0f} a second" if self.seconds else "none"
+        lines = [f"Linux {self.release} against {self.kernel}: {self.schedules} schedules, {rate}, "
+                 f"{len(self.disagreements)} disagreements"]  # fmt: skip
+        lines += [f"{self.spoiled} runs could not be judged"] * bool(self.spoiled)
+        return "\n".join([*lines, *map(str, self.disagreements), f"Next seed: {self.seed}"])
+
+
+def compare(
+    live: Session, here: Reach, kernel: Kernel, init: Sequence[str], steps: Sequence[str]
+) -> Disagreement | None:
+    """Run one schedule on both sides; None if the model allows what the live kernel did. Raises Spoiled."""
+    first, pages = parse_init(list(init))
+    actions = parse_steps(list(steps), first, pages)
+    outcome = execute(live, here, first, pages, actions)
+    nearest, found = judge_outcome(outcome, allowed(kernel, first, pages, actions))
+    if not found:
+        return None
+    model = {"values": nearest.values, "frames": nearest.frames}
+    return Disagreement(tuple(init), tuple(steps), outcome, model, tuple(found))
+
+
+def programs(here: Reach):
+    """A Hypothesis strategy: (init, steps) of schedules that user space can order on this machine.
+
+    Whatever is drawn is a schedule: a word that makes no sense where it stands (a step of a process not yet forked,
+    a `put` of nothing) is left out, so that Hypothesis can cut any part away when it shrinks.
+    """
+    from hypothesis import strategies as st
+
+    kinds = ["", " ro", " untouched", " shared", " shared untouched", " file", " file shared", " file ro"]
+    if "file" in here.missing:
+        kinds = kinds[:3]
+    if "huge" not in here.missing:
+        kinds += [" huge", " hugepte"]
+    ops = ["write", "read", "fork", "munmap", "exit", "vmsplice", "io_uring", "put", "load", "store", "mprotect",
+           "dontneed", "dontfork", "process_vm_readv", "ptrace", "odirect", "filewrite", "futex_wait", "clear_refs",
+           "pageout", "exec"]  # fmt: skip
+    needs = {"dontneed": "", "dontfork": "", "store": "io_uring", "filewrite": "file"}
+    ops = [op for op in ops if needs.get(op, op) not in here.missing]
+    often = ["write", "fork", "munmap", "vmsplice", "io_uring"]
+    ops += [op for op in often if op in ops] * 2
+    word = st.tuples(
+        st.sampled_from(ops), st.integers(0, len(PROCESSES) - 1), st.integers(0, len(PAGES) - 1), st.integers(0, 3)
+    )
+    pages = st.lists(st.sampled_from(kinds + [""] * 6), min_size=1, max_size=len(PAGES))
+    return st.builds(written, pages, st.lists(word, max_size=LENGTH))
+
+
+def written(kinds: Sequence[str], words: Sequence[tuple[str, int, int, int]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The words as text, with what makes no sense left out."""
+    init = tuple(
+        f"P: {page}{kind}" if kind.endswith("untouched") and "shared" not in kind
+        else f"P: {page} untouched shared" if "untouched" in kind
+        else f"P: {page} = old{kind}"
+        for page, kind in zip(PAGES, kinds, strict=False)
+    )  # fmt: skip
+    living, steps, refs = ["P"], [], {}  # refs: process -> {name: kind}, those that were not put
+    unborn = [p for p in PROCESSES if p != "P"]
+    for op, who, which, n in words:
+        if not living:
+            break
+        proc, page = living[who % len(living)], PAGES[which % len(init)]
+        mine = refs.setdefault(proc, {})
+        on = [r for r, kind in mine.items() if kind == "io_uring" or op != "store"]
+        if op == "fork":
+            if not unborn:
+                continue
+            child = unborn.pop(0)
+            living.append(child)
+            text = f"fork {child}"
+        elif op in ("put", "load", "store"):
+            if not on:
+                continue
+            ref = on[n % len(on)]
+            text = f"{op} {ref}" + (f" v{len(steps)}" if op == "store" else f" -> seen{len(steps)}" * (op == "load"))
+            if op == "put":
+                del mine[ref]
+        elif op in ("write", "filewrite"):
+            text = f"{op} {page} v{len(steps)}"
+        elif op in ("read", "process_vm_readv", "ptrace", "futex_wait"):
+            text = f"{op} {page} -> seen{len(steps)}"
+        elif op in ("vmsplice", "io_uring", "odirect"):
+            text = f"{op} {page} -> r{len(steps)}"
+            if op == "odirect":
+                steps.append(f"{proc}: {text}")
+                text = f"put r{len(steps) - 1}"
+            else:
+                mine[f"r{len(steps)}"] = op
+        elif op == "mprotect":
+            text = f"mprotect {page} {('ro', 'rw')[n % 2]}"
+        elif op in ("dontneed", "dontfork", "pageout"):
+            text = f"madvise {page} {op}"
+        elif op == "munmap":
+            text = f"munmap {page}"
+        else:
+            text = op
+            if op == "exit":
+                living.remove(proc)
+        steps.append(f"{proc}: {text}")
+    return init, tuple(steps)
+
+
+def fuzz(
+    minutes: float, seed: int | None = None, file: str | Path | None = None,
+    most: int | None = None, tick: Callable[[Report], None] | None = None,
+) -> Report:  # fmt: skip
+    """Fuzz for so long (or ``most`` schedules). Rounds have seeds of their own, one after the other; a round that is
+    interrupted is begun again when ``file`` is resumed. Raises LitmusError without Hypothesis, Unreachable."""
+    try:
+        import hypothesis  # noqa: F401
+    except ImportError:
+        raise LitmusError("fuzz needs Hypothesis", MISSING) from None
+    path = Path(file) if file else None
+    known = _resume(path) if path else {}
+    with session() as live:
+        here, kernel = reach(live), generation(live) or list(KERNELS.values())[-1]
+        report = Report(machine()["release"], kernel.name, seed=known.get("next_seed", 0) if seed is None else seed)
+        started, end = time.monotonic(), time.monotonic() + 60 * minutes
+        bar = _bar(minutes)
+        try:
+            while time.monotonic() < end and (most is None or report.schedules < most):
+                size = ROUND if most is None else min(ROUND, most - report.schedules)
+                found = _round(live, here, kernel, report, size, end, lambda: _tick(bar, started, report, tick))
+                report.seed += 1
+                if found:
+                    report.disagreements.append(found)
+                report.seconds = time.monotonic() - started
+                if path:
+                    _save(path, report, found)
+        except KeyboardInterrupt:  # what was found so far is worth a report
+            pass
+        finally:
+            report.seconds = time.monotonic() - started
+            if bar is not None:
+                bar.close()
+    return report
+
+
+def _round(live, here, kernel, report: Report, size: int, end: float, tick) -> Disagreement | None:
+    """One seed's schedules; the first disagreement, shrunk."""
+    import hypothesis
+    from hypothesis import HealthCheck, given, settings
+
+    shortest: list[Disagreement] = []
+
+    @hypothesis.seed(report.seed)
+    @settings(
+        max_examples=size, database=None, deadline=None, derandomize=False, print_blob=False,
+        suppress_health_check=list(HealthCheck), verbosity=hypothesis.Verbosity.quiet,
+    )  # fmt: skip
+    @given(programs(here))
+    def check(program):
+        if time.monotonic() > end and not shortest:
+            return
+        try:
+            found = compare(live, here, kernel, *program)
+        except Spoiled:
+            report.spoiled += 1
+            return
+        report.schedules += not shortest
+        tick()
+        if found:
+            shortest.append(found)
+            raise AssertionError(str(found))
+
+    try:
+        check()
+    except (AssertionError, hypothesis.errors.Flaky, ExceptionGroup):
+        pass
+    return min(shortest, key=lambda d: (len(d.steps), len(d.init), d.steps)) if shortest else None
+
+
+def _bar(minutes: float):
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return None
+    return tqdm(total=round(60 * minutes), unit="s", desc="fuzz", leave=False, disable=None, dynamic_ncols=True)
+
+
+def _tick(bar, started: float, report: Report, tick) -> None:
+    if bar is not None:
+        bar.n = min(bar.total, int(time.monotonic() - started))
+        bar.set_postfix_str(f"{report.schedules} schedules, {len(report.disagreements)} disagreements", refresh=False)
+        bar.update(0)
+    if tick:
+        tick(report)
+
+
+def _resume(path: Path) -> dict[str, Any]:
+    """The state beside the file, if there is one."""
+    state = path.with_suffix(".state.json")
+    try:
+        return json.loads(state.read_text()) if state.exists() else {}
+    except ValueError:
+        raise LitmusError(f"{state}: not JSON", "delete it to begin again, or give --seed") from None
+
+
+def _save(path: Path, report: Report, found: Disagreement | None) -> None:
+    """Append the disagreement, and note which round comes next."""
+    with path.open("a") as f:
+        if found:
+            f.write(json.dumps(found.as_json(f"fuzz-seed{report.seed - 1}", report.kernel)) + "\n")
+    state = path.with_suffix(".state.json")
+    earlier = _resume(path)
+    total = earlier.get("schedules", 0) + report.schedules - earlier.get("of_this_run", 0) * (
+        earlier.get("run") == id(report))  # fmt: skip
+    state.write_text(json.dumps({"next_seed": report.seed, "schedules": total, "of_this_run": report.schedules,
+                                 "run": id(report)}) + "\n")  # fmt: skip
