@@ -18,11 +18,32 @@ C: munmap x
 P: write x new
 """
 
-from .litmus import LitmusError, Test, Trace, Verdict, catalogue, judge, load, parse, run
-from .mm import KERNELS, Kernel, kernel
+from importlib import import_module
 
 __version__ = "0.1.0"
 __all__ = [
     "KERNELS", "Kernel", "LitmusError", "Test", "Trace", "Verdict", "catalogue", "judge", "kernel", "load", "parse",
     "run",
 ]  # fmt: skip
+
+
+def __getattr__(name: str):
+    """The public names and the storeys, each loaded when it is first asked for: `import cowlab` costs nothing."""
+    if name in __all__:
+        value = getattr(import_module(f"{__name__}.{'mm' if 'kernel' in name.lower() else 'litmus'}"), name)
+    elif name in ("designs", "explore", "litmus", "mm", "view"):
+        value = import_module(f"{__name__}.{name}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return globals().setdefault(name, value)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "designs", "explore", "litmus", "mm", "view"})
+
+
+def load_ipython_extension(shell) -> None:
+    """What ``%load_ext cowlab`` calls: the magics ``%litmus`` and ``%%litmus``, see :mod:`cowlab.magic`."""
+    from .magic import register
+
+    register(shell)

@@ -2,28 +2,30 @@
 
 import argparse
 import json
+import os
 import sys
+from pathlib import Path
 
-from .litmus.errors import LitmusError, nearest
+from . import manual
+from .terminal import colours, paint, progress
 
 __all__ = ["main"]
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command. Returns the exit status; bad input prints one message on stderr."""
-    parser = _Parser(prog="cowlab", description="Copy-on-write and get_user_pages(), for several kernels.")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    _litmus(commands)
-    _replay(commands)
-    _diff(commands)
-    _conformance(commands)
-    from . import lab
-
-    lab.add_parser(commands)
+    named = (sys.argv[1:] if argv is None else argv)[:1]
+    parser = _explorer() if named == ["explore"] else _parser()
+    if "_ARGCOMPLETE" in os.environ:
+        manual.complete(parser)
     args = parser.parse_args(argv)
     try:
         return args.run(args)
-    except LitmusError as e:
+    except ValueError as e:
+        from .litmus.errors import LitmusError
+
+        if not isinstance(e, LitmusError):
+            raise
         print(f"cowlab: {e}" if not e.line else e, file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader (head, less) has gone
@@ -34,15 +36,61 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
+def _parser() -> argparse.ArgumentParser:
+    """All commands. A module of a storey describes its own with add_parser(); their order here does not matter."""
+    parser = _Top(prog="cowlab", description="Copy-on-write and get_user_pages(), for several kernels of Linux.")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
+    _litmus(commands)
+    _replay(commands)
+    _diff(commands)
+    _conformance(commands)
+    from . import designs, doctor, lab, site, slides
+    from .explore import command
+    from .grade import command as grading
+    from .live import commands as live
+    from .ui import draw
+
+    command.add_parser(commands)
+    designs.add_parser(commands)
+    draw.add_parser(commands)
+    lab.add_parser(commands)
+    live.add_parser(commands)
+    slides.add_parser(commands)
+    site.add_parser(commands)
+    doctor.add_parser(commands)
+    grading.add_parser(commands)
+    manual.add_parser(commands)
+    manual.add_examples(commands)
+    return parser
+
+
+def _explorer() -> argparse.ArgumentParser:
+    """`cowlab explore` alone, without loading what the other commands need: its answers come in milliseconds."""
+    from .explore import command
+
+    parser = _Top(prog="cowlab")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
+    command.add_parser(commands)
+    manual.add_examples(commands)
+    return parser
+
+
 class _Parser(argparse.ArgumentParser):
     """argparse with one message instead of a usage dump, and the nearest word."""
 
     def error(self, message: str):
         if "invalid choice: " in message:
+            from .litmus.errors import nearest
+
             word = message.split("invalid choice: ")[1].split("'")[1]
             words = [w.strip(" '()") for w in message.split("choose from")[-1].split(",")]
-            message = f"unknown command {word!r}; {nearest(word, words) or 'choose one of'} {', '.join(words)}"
+            what = "unknown command" if "argument COMMAND" in message else message.split(":")[0] + ": unknown"
+            message = f"{what} {word!r}; {nearest(word, words) or 'choose one of'} {', '.join(words)}"
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+class _Top(_Parser, manual.Front):
+    """`cowlab` itself."""
 
 
 def _kernel(name: str):
@@ -71,6 +119,7 @@ def _litmus(commands) -> None:
     p.add_argument("--schedule", metavar='"P P C C"', help="run one execution: whose step comes next")
     p.add_argument("--json", action="store_true", help="print one JSON document")
     p.add_argument("--hidden", action="store_true", help="let pages sit in LRU batches, which hold hidden references")
+    p.add_argument("--live", action="store_true", help="really run the schedules, on the kernel of this machine")
     p.add_argument("--list", action="store_true", help="list the catalogue, and stop")
     p.set_defaults(run=_run_litmus, parser=p)
 
@@ -85,13 +134,19 @@ def _run_litmus(args) -> int:
         return 0
     if not args.files:
         args.parser.error("no test; give a .litmus file or a name from `cowlab litmus --list`")
+    if args.live:
+        if args.kernel or args.hidden:
+            args.parser.error("--live is the kernel of this machine, hidden references and all: no --kernel, no --hidden")
+        from .live.commands import run_litmus
+
+        return run_litmus(args.files, args.schedule, args.json)
     kernels = list(dict.fromkeys(args.kernel or KERNELS.values()))
     verdicts, status = [], 0
-    for file in args.files:
+    for file in progress(args.files, len(args.files), "judging"):
         try:
             test = litmus.load(file)
             verdicts += [litmus.judge(test, k, args.schedule, args.hidden) for k in kernels]
-        except LitmusError as e:
+        except litmus.LitmusError as e:
             e.file = e.file or str(file)
             print(e, file=sys.stderr)
             status = 2
@@ -102,13 +157,21 @@ def _run_litmus(args) -> int:
         return status
     blocks = []
     for v in verdicts:
-        block = str(v)
+        block = _painted(str(v))
         if args.schedule is not None:
             block = "\n".join([*_steps(v.finals[0].trace), block])
         blocks.append(block)
     if blocks:
         print("\n\n".join(blocks))
     return status
+
+
+def _painted(verdict: str) -> str:
+    """The text of a verdict; on a terminal with its last two lines, which say the verdict, in colour."""
+    if not colours():
+        return verdict
+    *finals, ok, observation = verdict.splitlines()
+    return "\n".join([*finals, paint(ok, "good" if ok.startswith("Ok") else "bad"), paint(observation, "bold")])
 
 
 def _steps(trace) -> list[str]:
@@ -140,9 +203,17 @@ def _replay(commands) -> None:
 def _run_replay(args) -> int:
     from .litmus.replay import replay, shipped
 
-    report = replay(args.files or shipped(), args.kernel or ())
+    files = args.files or shipped()
+    report = replay(files, args.kernel or (), _watched(files))
     print(json.dumps(report.as_json(), indent=1) if args.json else report)
     return 1 if report.mismatches else 0
+
+
+def _watched(files):
+    """A progress bar over the lines of the files; without a total where they cannot be counted, as of a pipe."""
+    paths = [Path(f) for f in files]
+    lines = sum(p.read_bytes().count(b"\n") for p in paths) if all(p.is_file() for p in paths) else None
+    return lambda each: progress(each, lines, "replaying")
 
 
 def _diff(commands) -> None:
@@ -183,9 +254,16 @@ def _conformance(commands) -> None:
 
 def _run_conformance(args) -> int:
     from .litmus.conformance import conformance
+    from .litmus.replay import shipped
 
-    found = conformance()
-    print(json.dumps(found.as_json(), indent=1) if args.json else found.markdown() if args.markdown else found)
+    found = conformance(watch=_watched(shipped()))
+    if args.markdown:
+        print(found.markdown())
+    else:
+        from .live.commands import conformance_note, say
+
+        live = conformance_note()
+        print(json.dumps(found.as_json() | {"live": live}, indent=1) if args.json else f"{found}\n\n{say(live)}")
     return 1 if any(wrong for _, wrong in found.cells.values()) else 0
 
 

@@ -1,6 +1,5 @@
 """Litmus tests for copy-on-write: the text format, its errors, its verdicts, and the catalogue."""
 
-from importlib.resources import files
 from pathlib import Path
 
 from .condition import Condition
@@ -17,6 +16,8 @@ __all__ = [
 
 def catalogue() -> dict[str, Path]:
     """The tests that ship with cowlab: name -> file, sorted by name."""
+    from importlib.resources import files  # slow to load, and most commands read no catalogue
+
     paths = (Path(str(p)) for p in files(__name__).joinpath("catalogue").iterdir())
     return {p.stem: p for p in sorted(paths) if p.suffix == ".litmus"}
 

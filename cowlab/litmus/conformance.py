@@ -5,7 +5,7 @@ releases apart, agreement with both says no more than agreement with one.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -148,12 +148,13 @@ class Conformance:
         return "\n\n".join([*blocks, "\n".join(f"* {note}" for note in self.notes())])
 
 
-def conformance(paths: Iterable[str | Path] | None = None) -> Conformance:
-    """Replay the files (those that ship with cowlab, unless said) and count. Raises as replay() does."""
+def conformance(paths: Iterable[str | Path] | None = None, watch: Callable = iter) -> Conformance:
+    """Replay the files (those that ship with cowlab, unless said) and count. Raises as replay() does. The lines
+    pass through ``watch``, a progress bar, say."""
     cells: dict[tuple[str, str, str], list[int]] = {}
     silent, unsupported = Counter(), []
     records: dict[tuple, dict[str, Any]] = {}  # (how, family, execution) -> release -> what was seen
-    for line, name, pairs in each(shipped() if paths is None else paths):
+    for line, name, pairs in watch(each(shipped() if paths is None else paths)):
         how, of = PROBE if "after" in line else OUTCOMES, family(line)
         for p in pairs:
             if p.reason:

@@ -5,7 +5,7 @@ A line of an observation file is an outcome (``observed``), a probe from inside 
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -60,11 +60,12 @@ def shipped() -> list[Path]:
     return sorted(Path(__file__).parent.parent.joinpath("data").glob("*.jsonl"))
 
 
-def replay(paths: Iterable[str | Path], kernels: Iterable[str] = ()) -> Report:
+def replay(paths: Iterable[str | Path], kernels: Iterable[str] = (), watch: Callable = iter) -> Report:
     """Replay every line of the files. ``kernels`` (releases or rows) narrows it down; a name that nothing
-    answers to raises ValueError. A malformed line raises LitmusError with its number."""
+    answers to raises ValueError. A malformed line raises LitmusError with its number. The lines pass through
+    ``watch``, a progress bar, say."""
     report = Report()
-    for line, name, pairs in each(paths, kernels):
+    for line, name, pairs in watch(each(paths, kernels)):
         report.observations += 1
         for p in pairs:
             if p.reason:

@@ -97,10 +97,10 @@ class Trace:
         return self.show(step).to_dot()
 
     def player(self, at: int = 0):
-        """A widget to step through the trace in the browser."""
-        from ..ui import Player
+        """A widget to step through the trace in the browser; the trace itself, where widgets are not installed."""
+        from ..ui import player
 
-        return Player(self, at)
+        return player(self, start=at)
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         from ..view import trace_bundle

@@ -11,7 +11,7 @@ from .errors import LitmusError
 from .parse import Test
 from .run import DRAIN, Trace, final_values, frame_of, parents_of, ready, run
 
-__all__ = ["Final", "Verdict", "judge"]
+__all__ = ["Final", "Verdict", "judge", "verdict_alone"]
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,32 @@ def initial_frames(start: State) -> dict[str, int]:
     return frames
 
 
+def _graph(test: Test, kernel: Kernel, start: State, hidden: bool = False, take=step) -> Graph:
+    """All executions. A step is taken by ``take``: :func:`cowlab.mm.step`, or what remembers what it did."""
+    columns, parents, keep = list(test.columns), parents_of(test), len(start.frames)
+    try:
+        return explore(
+            start,
+            list(test.columns.values()),
+            lambda s, a: take(s, kernel, a).state,
+            lambda s, column: ready(s, columns[column], parents),
+            lambda s: renamed(s, keep),
+            choose=(lambda s: drained if (drained := s.drained()) != s else None) if hidden else None,
+        )
+    except TooManyStates as e:
+        remedy = "shorten it, or judge one execution with --schedule"
+        raise LitmusError(f"{test.name} has {e} on {kernel.name}", remedy) from None
+
+
+def verdict_alone(test: Test, kernel: Kernel, take=step) -> str:
+    """Never, Sometimes or Always, without counts and witnesses: for judging a test on thousands of rows."""
+    start = boot(kernel, test.processes[0], test.pages)
+    initial, graph = initial_frames(start), _graph(test, kernel, start, take=take)
+    ends = [s for (_, s), out in zip(graph.nodes, graph.edges, strict=True) if not out]
+    holds = [test.condition.holds(final_values(s), frame_of(s) | initial) for s in ends]
+    return "Always" if all(holds) else "Sometimes" if any(holds) else "Never"
+
+
 def judge(test: Test, kernel: Kernel, schedule: str | None = None, hidden: bool = False) -> Verdict:
     """All executions of the test (or the one that ``schedule`` names) on one kernel.
 
@@ -150,19 +176,7 @@ def judge(test: Test, kernel: Kernel, schedule: str | None = None, hidden: bool 
         trace = run(test, kernel, schedule, hidden)
         states = {(n, renamed(m.state, keep)) for n, m in enumerate(trace.moments)}
         return Verdict(test, kernel, (Final(1, holds(trace.final), trace),), len(states))
-    columns, parents = list(test.columns), parents_of(test)
-    try:
-        graph = explore(
-            start,
-            list(test.columns.values()),
-            lambda s, a: step(s, kernel, a).state,
-            lambda s, column: ready(s, columns[column], parents),
-            lambda s: renamed(s, keep),
-            choose=(lambda s: drained if (drained := s.drained()) != s else None) if hidden else None,
-        )
-    except TooManyStates as e:
-        remedy = "shorten it, or judge one execution with --schedule"
-        raise LitmusError(f"{test.name} has {e} on {kernel.name}", remedy) from None
+    graph, columns = _graph(test, kernel, start, hidden), list(test.columns)
     finals = []
     for e in graph.endings(lambda s: ending(s, initial, keep)).values():
         trace = run(test, kernel, [DRAIN if c == CHOICE else columns[c] for c in e.witness], hidden)

@@ -1,0 +1,115 @@
+"""What `cowlab --help` teaches: the commands in groups, an example of each, and completion in the shell.
+
+Data first: a command is named in GROUPS and has its examples in EXAMPLES. One that is in neither still works; it is
+listed under "More".
+"""
+
+import argparse
+import sys
+
+from .terminal import paint
+
+__all__ = ["EXAMPLES", "GROUPS", "SHELLS", "Front", "add_examples", "add_parser", "complete"]
+
+GROUPS = {
+    "Learn": ("lab", "site", "slides"),
+    "Ask the model": ("litmus", "explore", "diff", "designs", "draw"),
+    "Ask real kernels": ("probe", "live", "fuzz", "replay", "conformance", "bench"),
+    "Teach": ("release", "grade"),
+    "This machine": ("doctor", "completion"),
+}
+START = (  # what to type first, and why
+    ("cowlab lab", "open the course"),
+    ("cowlab litmus child-reads-parent-secret", "which kernels leak the secret?"),
+    ("cowlab diff v5.7 v5.8", "what did the fix change?"),
+    ("cowlab doctor", "what works on this machine?"),
+)
+EXAMPLES = {
+    "lab": ("cowlab lab", "cowlab lab ~/cow-lessons --no-browser --port 8890"),
+    "site": ("cowlab site -o public",),
+    "litmus": ("cowlab litmus --list", 'cowlab litmus child-reads-parent-secret --kernel v5.7 --schedule "P C C P"'),
+    "diff": ("cowlab diff v5.7 v5.8",),
+    "replay": ("cowlab replay", "cowlab replay --kernel 5.4.0 --json"),
+    "conformance": ("cowlab conformance",),
+    "doctor": ("cowlab doctor", "cowlab doctor --json"),
+    "completion": ('eval "$(cowlab completion bash)"',),
+}
+SHELLS = ("bash", "zsh", "fish", "powershell")
+
+
+class Front(argparse.ArgumentParser):
+    """The parser of `cowlab` itself: its help is the front page."""
+
+    def format_help(self) -> str:
+        commands = next(a for a in self._actions if isinstance(a, argparse._SubParsersAction))
+        lines = {a.dest: a.help for a in commands._choices_actions}
+        width = max(map(len, lines))
+        out = [f"{paint('usage:', 'bold')} cowlab COMMAND ...", "", self.description]
+        for title, names in _grouped(lines).items():
+            out += ["", paint(title, "bold"), *(f"  {name:<{width}}  {lines[name]}" for name in names)]
+        out += ["", paint("Start with", "bold")]
+        room = max(len(command) for command, _ in START)
+        out += [f"  {command:<{room}}  {paint('# ' + why, 'faint')}" for command, why in START]
+        return "\n".join([*out, "", "cowlab COMMAND --help says more, with examples.", ""])
+
+
+def _grouped(names) -> dict[str, list[str]]:
+    """The commands that there are, under their titles; empty groups are left out."""
+    listed = {title: [n for n in members if n in names] for title, members in GROUPS.items()}
+    known = [n for members in listed.values() for n in members]
+    listed["More"] = [n for n in names if n not in known]
+    return {title: members for title, members in listed.items() if members}
+
+
+def add_examples(commands) -> None:
+    """Put the examples below the help of each command that does not bring its own."""
+    for name, parser in commands.choices.items():
+        if name in EXAMPLES and "example" not in (parser.epilog or ""):
+            said = [parser.epilog, ""] if parser.epilog else []
+            parser.formatter_class = argparse.RawDescriptionHelpFormatter
+            parser.epilog = "\n".join([*said, "examples:", *(f"  {line}" for line in EXAMPLES[name])])
+
+
+# -- Completion -----------------------------------------------------------------------------------------
+
+
+def add_parser(commands) -> None:
+    """Describe `cowlab completion` to argparse."""
+    parser = commands.add_parser(
+        "completion",
+        help="complete commands, tests and kernels in your shell",
+        description="Print what makes a shell complete cowlab's commands, options, litmus tests and kernels.",
+    )
+    parser.add_argument("shell", choices=SHELLS, help="for which shell")
+    parser.set_defaults(run=_print_code)
+
+
+def _print_code(args) -> int:
+    try:
+        import argcomplete
+    except ImportError:
+        print("cowlab completion: argcomplete is missing; install it with: pip install argcomplete", file=sys.stderr)
+        return 2
+    print(argcomplete.shellcode(["cowlab"], shell=args.shell))
+    return 0
+
+
+def complete(parser: argparse.ArgumentParser) -> None:
+    """Answer the shell, which called with ``_ARGCOMPLETE`` in the environment, and exit."""
+    import argcomplete
+
+    from .litmus import catalogue
+    from .mm.kernels import KERNELS, ROADS
+
+    rows = KERNELS | ROADS
+    kernels = [*rows, *(alias for row in rows.values() for alias in row.aliases)]
+    files = argcomplete.FilesCompleter
+    tests = {"litmus": lambda prefix, **_: [*catalogue(), *files(("litmus",))(prefix)], "replay": files(("jsonl",))}
+    commands = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    for name, command in commands.choices.items():
+        for action in command._actions:
+            if action.dest in ("kernel", "kernels", "a", "b") and not action.choices:
+                action.completer = argcomplete.ChoicesCompleter(kernels)
+            elif action.dest in ("file", "files", "test", "tests") and not action.choices:
+                action.completer = tests.get(name, tests["litmus"])
+    argcomplete.autocomplete(parser, always_complete_options=False)
