@@ -4,7 +4,6 @@ import argparse
 import json
 import os
 import sys
-from pathlib import Path
 
 from . import manual
 from .terminal import colours, paint, progress
@@ -69,7 +68,9 @@ def _explorer() -> argparse.ArgumentParser:
     from .explore import command
 
     parser = _Top(prog="cowlab")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, parser_class=_Parser, prog="cowlab"
+    )
     command.add_parser(commands)
     manual.add_examples(commands)
     return parser
@@ -211,6 +212,8 @@ def _run_replay(args) -> int:
 
 def _watched(files):
     """A progress bar over the lines of the files; without a total where they cannot be counted, as of a pipe."""
+    from pathlib import Path
+
     paths = [Path(f) for f in files]
     lines = sum(p.read_bytes().count(b"\n") for p in paths) if all(p.is_file() for p in paths) else None
     return lambda each: progress(each, lines, "replaying")

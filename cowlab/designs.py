@@ -371,7 +371,7 @@ def _text(rows: list[Assessment], past: list[Assessment], front: list[Assessment
 
     def line(r: Assessment, more: str = "") -> str:
         counts = "".join(f"{n:>{len(c) + 2}}" for c, n in zip(columns, r.columns, strict=True))
-        return f"{r.kernel.name:<{wide}}{counts}{more}"
+        return f"{r.kernel.name:<{wide}}{counts}{more}".rstrip()
 
     head = " " * wide + "".join(f"  {c}" for c in columns)
     alike: dict[tuple[int, ...], int] = {}

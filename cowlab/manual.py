@@ -14,7 +14,7 @@ __all__ = ["EXAMPLES", "GROUPS", "SHELLS", "Front", "add_examples", "add_parser"
 GROUPS = {
     "Learn": ("lab", "site", "slides"),
     "Ask the model": ("litmus", "explore", "diff", "designs", "draw"),
-    "Ask real kernels": ("probe", "live", "fuzz", "replay", "conformance", "bench"),
+    "Ask real kernels": ("probe", "fuzz", "replay", "conformance"),
     "Teach": ("release", "grade"),
     "This machine": ("doctor", "completion"),
 }
@@ -29,6 +29,8 @@ EXAMPLES = {
     "site": ("cowlab site -o public",),
     "litmus": ("cowlab litmus --list", 'cowlab litmus child-reads-parent-secret --kernel v5.7 --schedule "P C C P"'),
     "diff": ("cowlab diff v5.7 v5.8",),
+    "designs": ("cowlab designs", "cowlab designs --json"),
+    "probe": ("cowlab probe",),
     "replay": ("cowlab replay", "cowlab replay --kernel 5.4.0 --json"),
     "conformance": ("cowlab conformance",),
     "doctor": ("cowlab doctor", "cowlab doctor --json"),

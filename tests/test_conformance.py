@@ -122,7 +122,7 @@ def test_a_mismatch_is_counted_and_shown(tmp_path, capsys, monkeypatch):
 
 def test_command(found, capsys, monkeypatch):
     """Text, JSON and Markdown say the same; exit status 0."""
-    monkeypatch.setattr("cowlab.litmus.conformance.conformance", lambda: found)
+    monkeypatch.setattr("cowlab.litmus.conformance.conformance", lambda **_: found)
     printed = {}
     for form in ((), ("--json",), ("--markdown",)):
         assert main(["conformance", *form]) == 0

@@ -10,7 +10,7 @@ import pytest
 from browser import new_page, open_notebook, run_all
 
 from cowlab import course, judge, kernel
-from cowlab.course import MISCONCEPTIONS, QUESTIONS, answer, answers, ask, forget, hint, keep, progress
+from cowlab.course import MISCONCEPTIONS, QUESTIONS, answer, answers, ask, forget, hint, keep, progress, so_far
 from cowlab.course.bank import HINTS, UnknownQuestion
 from cowlab.litmus import parse
 
@@ -148,6 +148,25 @@ def test_keep_writes_a_file_that_can_be_read_and_deleted(tmp_path):
     file.write_text('{"a": 1}')
     with pytest.raises(ValueError, match="no file of answers"):
         keep(file)
+
+
+def test_so_far_counts_by_lesson(tmp_path):
+    """From the file and from memory, first answers only, and whatever the seed."""
+    file = tmp_path / "my-answers.json"
+    assert so_far(file) == f"No answers are kept yet. Call keep() in a lesson, and they are written to {file}."
+    keep(file)
+    right = QUESTIONS["05-secret"].right
+    for id, choice in (("05-secret", right), ("05-secret", "a"), ("05-first-writer", "?"), ("02-exit-family#3", "?")):
+        answer(id, choice)
+    progress._file = None  # as in another notebook, which keeps nothing
+    progress._given.clear()
+    answer("07-exit-shared", "?")
+    counts = [(line[7:9], *re.findall(r"\b\d+\b", line.partition(":")[2])) for line in so_far(file).splitlines()]
+    total = {n: str(sum(id.startswith(n) for id in QUESTIONS)) for n in ("02", "05", "07")}
+    assert counts == [("02", "1", total["02"], "0"), ("05", "2", total["05"], "1"), ("07", "1", total["07"], "0")]
+    file.write_text("[1]")
+    with pytest.raises(ValueError, match="no file of answers"):
+        so_far(file)
 
 
 # -- The form -------------------------------------------------------------------------------------------

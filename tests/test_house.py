@@ -166,7 +166,7 @@ def test_docstrings(path):
     assert [n.name for n in public(path) if not ast.get_docstring(n) and n.name not in BARE] == []
 
 
-@pytest.mark.parametrize("package", ["mm", "litmus", "explore.schedules", "explore.symmetry"])
+@pytest.mark.parametrize("package", ["mm", "litmus", "explore.schedules", "explore.symmetry", "explore", "designs"])
 def test_all(package):
     """`__all__` names what there is, without duplicates."""
     module = __import__(f"cowlab.{package}", fromlist=["__all__"])

@@ -9,7 +9,7 @@ import pytest
 
 from cowlab.litmus import LitmusError, catalogue, judge, load, parse, run
 from cowlab.mm import KERNELS, kernel
-from cowlab.ui import levels, player, scheduler, side_by_side
+from cowlab.ui import executions, levels, player, scheduler, side_by_side
 from cowlab.ui.game import game
 from cowlab.view import compare, scene_svg, scene_text, scenes
 from cowlab.view.svg import layout
@@ -155,6 +155,14 @@ def test_forty_steps_fit(on):
     assert len(t) >= 39
     assert size(t.player()) < 300_000
     assert size(side_by_side(test, order, [on, "v5.7"])) < 300_000
+
+
+def test_a_few_hundred_states_fit():
+    """The widest graph that is not folded goes to the browser in less than 300 kB."""
+    w = executions("a-crowd-of-four", "v5.7")
+    assert len(w.nodes) == 279
+    assert size(w) < 300_000
+    assert w.svg.count("data-node") == 279
 
 
 # Side by side

@@ -9,7 +9,7 @@ A lesson uses these names. Importing them costs nothing: widgets load when somet
 * ``hint("05-first-writer")`` opens the next of three hints.
 * ``predict("04-counts", trace, 3, ["frame 0 mapcount"])`` asks for the state after step 3, in a table with holes.
 * ``answers()`` is what was answered so far; ``keep("answers.json")`` also writes it to a file that is the
-  learner's to read and to delete; ``forget()`` empties both.
+  learner's to read and to delete; ``forget()`` empties both. ``so_far()`` counts them by lesson.
 * ``check_schedule`` says what is right so far in a schedule. It is advisory: marks come from :mod:`cowlab.grade`.
 
 Questions are data. A module ``lessonNN.py`` in this folder has a tuple ``QUESTIONS`` of :class:`Question`, and
@@ -31,11 +31,11 @@ from .bank import QUESTIONS, Choice, Question, Schedule
 from .check import check_schedule
 from .misconceptions import MISCONCEPTIONS, Misconception
 from .predict import predict
-from .progress import answers, forget, keep
+from .progress import answers, forget, keep, so_far
 from .table import check_counts, counts_table
 
 __all__ = [
     "MISCONCEPTIONS", "QUESTIONS", "Choice", "Misconception", "Question", "Schedule", "answer", "answers", "ask",
     "check_counts", "check_schedule", "counts_table", "forget", "hint", "keep",
-    "predict",
+    "predict", "so_far",
 ]  # fmt: skip

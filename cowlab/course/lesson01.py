@@ -171,3 +171,26 @@ QUESTIONS = (
         shows=Schedule(LEAK, "P C C P", "5.4.195 has the rules of v5.8: move 2 copies.", kernel="5.4.195", holds=False),
     ),
 )  # fmt: skip
+
+HINTS = {
+    "01-ex-programs": (
+        "A bit is about one frame: it is 1 if one entry alone, of all page tables, points there. First find "
+        "out which frame P's entry points at in the end.",
+        "Four moves bring an entry or take one away: a fork brings one; a write to a shared frame, an "
+        "unmap, an exit (or an exec) take one away from it.",
+        "A pipe has no entry. So `vmsplice` changes neither bit, whatever else it does.",
+    ),
+    "01-ex-dance": (
+        "A 0 says that somebody shares P's frame. Which move of P's, or of whose else, makes the number of "
+        "those larger?",
+        "A 1 after a 0: the last one of the others has just left P's frame. There are three ways to leave.",
+        "If the number does not change, make a move that does not matter: a read, or a move of somebody who "
+        "has left the frame already.",
+    ),
+    "01-ex-alone": (
+        "Draw the frame, and a line to it from everybody who has something to do with it. Which lines does "
+        "the bit count?",
+        "Which of the five moves take lines away, and of which kind?",
+        "The twist of the lesson had one process less, and the same question: *who holds?*",
+    ),
+}

@@ -224,3 +224,24 @@ QUESTIONS = (
                        kernel="v5.9"),
     ),
 )  # fmt: skip
+
+HINTS = {
+    "02-ex-family": (
+        "Write down who maps frame 0, and go through the moves one by one. Each row of the drawing has one "
+        "value that you can check against.",
+        "A writer who shares moves to a new frame, alone and writable. The others are left where they were, "
+        "and their entries are not touched.",
+        "A fork makes the entries of both sides read-only, and leaves them so until their owner writes.",
+    ),
+    "02-ex-partners": (
+        "Take the pages one by one. For x: who has to leave, and who has to stay? For y?",
+        "A process leaves a frame by a write of its own. It must do so when D has its entry already, or D "
+        "never shares.",
+        "Each column has its moves in a fixed order. Which of them stand in the way of the one that you need?",
+    ),
+    "02-ex-snapshot": (
+        "Two pages, two kinds of mapping. Which of them is copy-on-write?",
+        "Private: whose entry moves, when P writes? Shared: is there a trap at all?",
+        "The twist of the lesson had a page `s`. Everybody is meant to see the writes to it.",
+    ),
+}

@@ -182,3 +182,23 @@ QUESTIONS = (
         shows=Schedule(ZERO, "P P", "Move 1: frame Z, the page of zeros for everybody. Move 2: a frame of P's own."),
     ),
 )  # fmt: skip
+
+HINTS = {
+    "03-ex-cards": (
+        "A write faults only if its entry is read-only. What makes an entry of P's read-only?",
+        "The first of the two writes should find somebody else at the frame, and the second one nobody. Who "
+        "has to leave between?",
+        "Three processes can be at the frame. All but one must have left it before the second write; a "
+        "writer leaves by its copy.",
+    ),
+    "03-ex-bill": (
+        "COW goes page by page. Make a row for each of a, b, c, and count the entries at each frame.",
+        "Who has left page b when P writes to it? And how?",
+        "`exit` takes C's entries away. It does not change P's.",
+    ),
+    "03-ex-inherits": (
+        "D must be the last one at the frame when it writes. Who else is there at that time?",
+        "P and C have to leave. Each of them can leave by a write, or by an exit that comes later in its column.",
+        "Whoever writes last takes the frame over. All that counts before is that the two others have left it.",
+    ),
+}

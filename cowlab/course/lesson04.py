@@ -185,3 +185,23 @@ QUESTIONS = (
             PIN_AND_PIPE, "P P", "Move 2: 1 for the entry, 1024 for the pin, 1 for the pipe."),
     ),
 )  # fmt: skip
+
+HINTS = {
+    "04-ex-table": (
+        "Two questions after each move: who maps frame 0? Who holds it without mapping it?",
+        "Each entry counts in mapcount and in refcount. A pipe counts in the refcount, 1. A pin counts "
+        "there with 1024, and once in pins.",
+        "A write to a frame that others map moves the writer away: one entry less. A write by the only one "
+        "who maps it moves nothing.",
+    ),
+    "04-ex-numbers": (
+        "Take the refcount apart: entries, pins of 1024, and what is left are plain references.",
+        "A process can take a reference and then let go of its entry; the reference stays.",
+        "Whose pipe and whose card do you need? A fork gives you a second of each, and an entry that you may not want.",
+    ),
+    "04-ex-leaves": (
+        "Two questions: is the frame alive in the end? And is it the one that P wrote into?",
+        "At P's write, how many entries point at frame 0? So what does P do?",
+        "A frame lives as long as its refcount is above 0, whoever maps it.",
+    ),
+}

@@ -133,8 +133,9 @@ QUESTIONS = (
     ),
     Question(
         id="08-futex",
-        prompt="A futex in a read-only private file mapping. To wait on it the kernel only needs to know which page "
-        "it is; that is the futex's name. It looks the page up for reading. What does `FUTEX_WAIT` do on v5.8?",
+        prompt="A shared futex (one without `FUTEX_PRIVATE_FLAG`), in a read-only private file mapping. To wait on it "
+        "the kernel only needs to know which page it is; that is the futex's name. It looks the page up for reading. "
+        "What does `FUTEX_WAIT` do on v5.8?",
         setting="P: x = old file ro\n\nP: read x\nP: futex_wait x -> answer",
         choices=(
             Choice("It works as before. A lookup for reading changes nothing.", believes="M7", refuted_by=Schedule(

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Answer", "answers", "first_answer", "forget", "keep", "record"]
+__all__ = ["Answer", "answers", "first_answer", "forget", "keep", "record", "so_far"]
 
 DONT_KNOW = "?"
 
@@ -54,11 +54,7 @@ def keep(path: str | Path = "my-answers.json") -> Path:
     global _file
     file = Path(path)
     if file.exists():
-        try:
-            old = [Answer(**a) for a in json.loads(file.read_text(encoding="utf-8"))]
-        except (ValueError, TypeError) as e:
-            raise ValueError(f"{file} is no file of answers ({e}); choose another name") from None
-        _given[:0] = [a for a in old if a not in _given]
+        _given[:0] = [a for a in _read(file) if a not in _given]
     _file = file
     _write()
     return file
@@ -70,6 +66,30 @@ def forget() -> None:
     _opened.clear()
     if _file:
         _write()
+
+
+def so_far(path: str | Path = "my-answers.json") -> str:
+    """A line for each lesson that was begun: questions answered, and right at the first try. From the answers in
+    memory and from the file that :func:`keep` wrote, if it is there. Raises ValueError if it is no such file."""
+    from .bank import QUESTIONS
+
+    kept = _read(Path(path)) if Path(path).exists() else []
+    first: dict[str, Answer] = {}
+    for a in (*kept, *_given):
+        first.setdefault(a.question.partition("#")[0], a)  # with whatever seed
+    lines = []
+    for lesson in sorted({id[:2] for id in first}):
+        mine, there = [a for id, a in first.items() if id[:2] == lesson], [id for id in QUESTIONS if id[:2] == lesson]
+        right = sum(a.right for a in mine)
+        lines.append(f"lesson {lesson}: {len(mine)} of {len(there)} questions answered, {right} right at the first try")
+    return "\n".join(lines) or f"No answers are kept yet. Call keep() in a lesson, and they are written to {path}."
+
+
+def _read(file: Path) -> list[Answer]:
+    try:
+        return [Answer(**a) for a in json.loads(file.read_text(encoding="utf-8"))]
+    except (ValueError, TypeError) as e:
+        raise ValueError(f"{file} is no file of answers ({e}); choose another name") from None
 
 
 def _write() -> None:

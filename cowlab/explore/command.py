@@ -1,7 +1,6 @@
 """`cowlab explore`: can it ever happen, whoever does what and when?"""
 
 import argparse
-import json
 import sys
 
 from ..mm import kernel
@@ -54,7 +53,12 @@ def _run(args) -> int:
         print(f"cowlab: {e}", file=sys.stderr)
         return 2
     shown.clear()
-    print(json.dumps(found.as_json(), indent=1) if args.json else found)
+    if args.json:
+        import json
+
+        print(json.dumps(found.as_json(), indent=1))
+    else:
+        print(found)
     return 130 if found.why == "interrupted" else 0
 
 

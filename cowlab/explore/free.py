@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..mm import Action, Kernel, State
-from .column import column_of
 from .islands import Islands
 from .space import FORKED, NAMES, NEVER, PAGES, REF, STEPS, Space, parse_steps, violates
 from .symmetry import renamed
@@ -37,7 +36,7 @@ class Progress(NamedTuple):
     memory: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Exploration:
     """What was found. ``states`` are those visited, up to symmetry unless ``full``, and ``transitions`` the steps
     tried from them; after a violation that is not the whole space, unless the search was asked to go on.
@@ -117,7 +116,11 @@ def explore(
     space = Space(kernel, processes, pages, parse_steps(steps), never == "leak-after-fork")
     if full + project + product > 1:
         raise ValueError("full, project and product exclude each other; ask for one of them")
-    seen = column_of(space) if project or product else space
+    seen = space
+    if project or product:
+        from .column import column_of
+
+        seen = column_of(space)
     walk = _whole(space, never, full) if full or any(a.op == "merge" for a in space.steps) else _islands(seen, never)
     if product:
         found = _product(space, never, walk, go_on, _limits(max_states, max_memory, progress))
@@ -163,6 +166,8 @@ def _whole(space: Space, never: str, full: bool) -> Walk:
 
 
 class Found(NamedTuple):
+    """What a search came back with; ``why`` it stopped early, if it did."""
+
     states: int
     transitions: int
     seconds: float

@@ -7,7 +7,6 @@ happens in ``mm.step``; this module lists what may be tried, and tidies up after
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 
 from ..mm import FREED, GRAMMAR, KERNEL_THREADS, Action, Kernel, Pte, Slot, State, Swp, boot, replace, step
@@ -157,6 +156,8 @@ def parse_steps(steps: str | Sequence[str]) -> tuple[Action, ...]:
     for words in (s.split() for s in listed if s):
         op, *options = words
         if op not in legal:
+            from difflib import get_close_matches
+
             near = get_close_matches(op, legal, 1, 0.6)
             why = "no step of free exploration" if op in GRAMMAR else "unknown step"
             hint = f"did you mean {near[0]!r}? " if near and op not in GRAMMAR else ""

@@ -306,9 +306,16 @@ def check_kernel(changes: Mapping[str, Any], base: str, like: str, tests: Sequen
 # Invariants and predicates
 
 
-def check_invariant(text: str, test: Test | str, good: Sequence[str], bad: Sequence[str]) -> Advice:
+def check_invariant(
+    text: str,
+    test: Test | str,
+    good: Sequence[str],
+    bad: Sequence[str],
+    believes: Mapping[str, str] | None = None,
+) -> Advice:
     """A final-state expression that holds at every end of ``test`` on the good kernels, and not on the bad ones. Each
-    kernel that is told right counts the same; what accepts all or rejects all tells none apart.
+    kernel that is told right counts the same; what accepts all or rejects all tells none apart. ``believes`` has, of a
+    misconception, the invariant that follows from it: whoever accepts the same kernels shows it.
 
     >>> check_invariant("C.pipe != new", "child-reads-parent-secret", good=("v5.8", "v5.9"), bad=("v5.7",)).score
     1.0
@@ -317,14 +324,20 @@ def check_invariant(text: str, test: Test | str, good: Sequence[str], bad: Seque
     if not isinstance(text, str) or not text.strip():
         return Advice(("An invariant is text: an expression about the final state, such as `P.x == new`.",))
     end = test.text.rindex(re.findall(r"^\s*~?\s*(?:exists|forall)\b", test.text, re.MULTILINE)[-1])
+
+    def tried(claim: str) -> dict[str, Any]:
+        asked = parse(f"{test.text[:end]}\nforall {' '.join(claim.split())}", "your invariant")
+        return {name: judge(asked, kernel(name)) for name in (*good, *bad)}
+
     try:
-        asked = parse(f"{test.text[:end]}\nforall {' '.join(text.split())}", "your invariant")
-        verdicts = {name: judge(asked, kernel(name)) for name in (*good, *bad)}
+        verdicts = tried(text)
     except LitmusError as e:
         return Advice((f"Not an expression yet: {e.what}" + (f"; {e.remedy}" if e.remedy else ""),))
     accepts = {name: v.passes for name, v in verdicts.items()}
     says = {name: [f.trace for f in v.finals if not f.satisfies] for name, v in verdicts.items()}
-    return _told_apart(accepts, good, bad, lambda name: next(iter(says[name]), verdicts[name].finals[0].trace))
+    advice = _told_apart(accepts, good, bad, lambda name: next(iter(says[name]), verdicts[name].finals[0].trace))
+    shows = (m for m, claim in (believes or {}).items() if accepts == {n: v.passes for n, v in tried(claim).items()})
+    return advice if advice.ok else replace(advice, believes=tuple(shows))
 
 
 def check_predicate(

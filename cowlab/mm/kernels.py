@@ -3,7 +3,6 @@ A version is an alias of a mechanism: stable kernels carry some of these rules a
 
 from collections.abc import Callable as Rule  # a plain function, named for what it decides
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 
 from . import fault, fork, gup
 from .callers import LONGTERM_PIN
@@ -94,9 +93,10 @@ ROADS = {k.name: k for k in (V4_8, SPARE, BREAK, ASK)}  # before, and not taken:
 
 def kernel(name: str) -> Kernel:
     """The row with this name or alias. Raises ValueError, which names the legal choices."""
-    rows = KERNELS | ROADS
-    names = {n: k for k in rows.values() for n in (k.name, *k.aliases)}
+    names = {n: k for k in (KERNELS | ROADS).values() for n in (k.name, *k.aliases)}
     if name in names:
         return names[name]
+    from difflib import get_close_matches  # slow to load
+
     hint = "".join(f" (did you mean {near!r}?)" for near in get_close_matches(name, names, 1, 0.5))
-    raise ValueError(f"unknown kernel {name!r}{hint}; choose one of {', '.join(rows)}")
+    raise ValueError(f"unknown kernel {name!r}{hint}; choose one of {', '.join(KERNELS | ROADS)}")

@@ -38,14 +38,17 @@ function render({ model, el }) {
       box.setAttribute("tabindex", k === n ? 0 : -1);
       box.setAttribute("aria-pressed", k === n);
     });
-    const box = boxes[n].getBoundingClientRect(), view = drawing.getBoundingClientRect();
-    if (box.left < view.left || box.right > view.right) drawing.scrollLeft += box.left + box.width / 2 - view.left - view.width / 2;
-    if (box.top < view.top || box.bottom > view.bottom) drawing.scrollTop += box.top + box.height / 2 - view.top - view.height / 2;
+    reveal();
     live.replaceChildren(make("p", { class: "cowlab-action" }, node.name), ...paragraphs(node.holds));
     const inside = onward.contains(onward.getRootNode().activeElement); // whoever walks on by these buttons stays with them
-    onward.replaceChildren(...node.steps.map(([step, to]) => button(`${step} → ${node.thing} ${to}`, () => go(to))));
+    onward.replaceChildren(...node.steps.map(([step, to]) => button(`${step} → ${nodes[to - 1].name.split(",")[0]}`, () => go(to))));
     if (inside) (onward.querySelector("button") || boxes[n]).focus();
     back.setAttribute("aria-disabled", n === 0);
+  }
+  function reveal() {
+    const box = boxes[at() - 1].getBoundingClientRect(), view = drawing.getBoundingClientRect();
+    if (box.left < view.left || box.right > view.right) drawing.scrollLeft += box.left + box.width / 2 - view.left - view.width / 2;
+    if (box.top < view.top || box.bottom > view.bottom) drawing.scrollTop += box.top + box.height / 2 - view.top - view.height / 2;
   }
   function look() {
     const shown = model.get("shown"), mine = shown.at === at();
@@ -61,7 +64,7 @@ function render({ model, el }) {
   el.append(root);
   show();
   look();
-  requestAnimationFrame(show); // once more when it has a size: the start may be out of sight
+  requestAnimationFrame(reveal); // when it has a size: the start may be out of sight
   return () => {
     model.off("change:chosen", show);
     model.off("change:shown", look);

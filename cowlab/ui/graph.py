@@ -46,7 +46,7 @@ class Executions(Shown):
             if end:
                 name += f", {'BAD END' if end.bad else 'good end'} of {plural(end.count, 'execution')}"
             steps = [[words + (f" ({how})" if how else ""), j + 1] for words, how, j in out]
-            nodes.append({"name": name, "holds": list(label), "steps": steps, "thing": thing})
+            nodes.append({"name": name, "holds": list(label), "steps": steps})
         self.count = plural(len(nodes), thing)
         super().__init__(
             title=f"All executions of {v.test.name} on {v.kernel.name}", alt=diagram.alt, svg=_svg(diagram),
@@ -119,10 +119,13 @@ def _ways(x) -> dict[int, tuple[int, Action] | None]:
 
 
 def _svg(diagram: Diagram) -> str:
-    """Graphviz's drawing, with a mark on each box that the script finds it by."""
+    """Graphviz's drawing, with a mark on each box that the script finds it by. What most lines have is in the style."""
     drawn = render(diagram.to_dot().source, slim=False).decode()
     svg = slimmed(_NODE.sub(r'<g data-node="\1">', drawn)).replace('role="img" ', 'text-anchor="middle" ', 1)
     svg = re.sub(r' (?:xml:space="preserve"|text-anchor="middle"(?= x=))', "", svg)
+    svg = (
+        re.sub(r"<g>\n(.*?)\n</g>", r"\1", svg, flags=re.S).replace(' stroke="#57606a"', "").replace(' fill="none"', "")
+    )
     return re.sub(r' (?:d|points|x|y)="[^"]*"', _whole, svg)  # hundreds of states are many numbers
 
 

@@ -2,8 +2,9 @@
 
     python tests/bench/compare.py [--rounds 5] [--json FILE] [--counts] [CASE ...]
 
-Times are of whole processes: for SPIN `spin -a`, gcc and pan, for rumur `rumur`, gcc and the checker, for cowlab the
-command. Rounds are interleaved, medians are compared, and every peer has the flags that serve it best in the case.
+Times, by the clock and of CPU (which other load sways less), are of whole processes: for SPIN `spin -a`, gcc and pan,
+for rumur `rumur`, gcc and the checker, for cowlab the command. Rounds are interleaved, medians are compared, and
+every peer has the flags that serve it best in the case.
 Counts are compared with `--full`, and where symmetry is compared with what the peer reduces: SPIN's states with
 renaming by hand are the orbits of cowlab's, expanded. A peer that is not installed has a row that says so.
 """
@@ -12,6 +13,7 @@ import argparse
 import json
 import platform
 import re
+import resource
 import shutil
 import statistics
 import subprocess
@@ -93,7 +95,8 @@ def rumur_counts(report):
 def cowlab(size, *options):
     """The command, in a process of its own, as JSON."""
     command = [
-        sys.executable, "-m", "cowlab.cli", "explore", "--json", "--kernel", size.kernel, "--processes",
+        sys.executable, "-c", "import sys; from cowlab.cli import main; sys.exit(main())",  # as the script `cowlab`
+        "explore", "--json", "--kernel", size.kernel, "--processes",
         str(size.processes), "--pages", str(size.pages), "--steps", ",".join(size.steps), *options,
     ]  # fmt: skip
     return json.loads(run(command, None))
@@ -208,15 +211,17 @@ def _peer(program):
 
 
 def timed(function, *args, **options):
-    """(seconds, what it returned), in a folder of its own."""
-    began = time.perf_counter()
+    """((seconds, seconds of CPU of the processes that it started), what it returned)."""
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     found = function(*args, **options)
-    return time.perf_counter() - began, found
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return (time.perf_counter() - began, cpu), found
 
 
 def measure(case, rounds):
     """Rounds of cowlab and its peers in turn; medians in seconds, ratios to cowlab, and what they counted."""
-    times: dict[str, list[float]] = {"cowlab": []}
+    times: dict[str, list[tuple[float, float]]] = {"cowlab": []}
     said, missing = {}, []
     for _ in range(rounds):
         seconds, found = timed(cowlab, case.size, *case.options)
@@ -231,10 +236,12 @@ def measure(case, rounds):
             times.setdefault(name, []).append(seconds)
             states = (rumur_counts if program == "rumur" else pan_counts)(report)[0]
             said[name] = f"{states:,} states"
-    medians = {name: statistics.median(found) for name, found in times.items()}
+    medians = {name: statistics.median(wall for wall, _ in found) for name, found in times.items()}
+    cpu = {name: statistics.median(cpu for _, cpu in found) for name, found in times.items()}
     return {
-        "case": case.about, "seconds": medians, "rounds": times, "said": said,
+        "case": case.about, "seconds": medians, "cpu": cpu, "rounds": times, "said": said,
         "ratio": {name: medians[name] / medians["cowlab"] for name in medians if name != "cowlab"},
+        "cpu ratio": {name: cpu[name] / cpu["cowlab"] for name in cpu if name != "cowlab"},
         "must": case.must, "aim": case.aim, "not installed": sorted(set(missing)),
     }  # fmt: skip
 
@@ -255,7 +262,7 @@ def rates():
                 spin(at, folder, renaming=renaming)
                 times = [timed(run, ["./pan", "-m20000000", "-w20", "-E", "-c0"], folder) for _ in range(3)]
             states = pan_counts(times[0][1])[0]
-            found["states/s"][name] = states / statistics.median(seconds for seconds, _ in times)
+            found["states/s"][name] = states / statistics.median(cpu for (_, cpu), _ in times)
             found.setdefault("states", {})[name] = states
         found["states"] |= {"product": walked.states}
         found["--full / pan"] = found["states/s"]["cowlab --full"] / found["states/s"]["pan, plain"]
@@ -279,7 +286,7 @@ def machine():
 
 def table(rows):
     """The rows as Markdown."""
-    lines = ["| case | cowlab | peer | peer, s | ratio | must | aim |", "|---|--:|---|--:|--:|--:|--:|"]
+    lines = ["| case | cowlab | peer | peer, s | ratio | of CPU | must | aim |", "|---|--:|---|--:|--:|--:|--:|--:|"]
     for row in rows:
         mine = f"{row['seconds']['cowlab']:.2f} s ({row['said']['cowlab']})"
         for name in row["ratio"] or [""]:
@@ -289,12 +296,13 @@ def table(rows):
                     f"{name} ({row['said'][name]})",
                     f"{row['seconds'][name]:.2f}",
                     f"{row['ratio'][name]:.1f}x",
+                    f"{row['cpu ratio'][name]:.1f}x",
                     *bounds,
                 ]
             else:
-                rest = [""] * 5
+                rest = [""] * 6
             lines.append(f"| {row['case']} | {mine} | " + " | ".join(rest) + " |")
-        lines += [f"| {row['case']} | {mine} | {name}: not installed | | | | |" for name in row["not installed"]]
+        lines += [f"| {row['case']} | {mine} | {name}: not installed | | | | | |" for name in row["not installed"]]
     return "\n".join(lines)
 
 
