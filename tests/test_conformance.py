@@ -128,7 +128,7 @@ def test_command(found, capsys, monkeypatch):
         assert main(["conformance", *form]) == 0
         printed["".join(form)] = capsys.readouterr().out
     document = json.loads(printed["--json"])
-    assert list(document) == ["kernels", "families", "alike", "unjudged", "silent", "unsupported"]
+    assert list(document) == ["kernels", "families", "alike", "unjudged", "silent", "unsupported", "live"]
     for entry in document["kernels"]:
         assert entry["row"] == kernel(entry["release"]).name
         for how in {"outcomes", "probe"} & set(entry):

@@ -28,10 +28,17 @@ SOURCES = [*SOLUTIONS, *sorted(ROOT.glob("tests/grading/*.ipynb"))]
 EXERCISES = sorted(ROOT.glob("exercises/*.ipynb"))
 COUNTS = ROOT / "tests" / "grading" / "counts.ipynb"
 QUICK = Limits(seconds=5)
+# Of the others test_exercises_*.py tries a right and a wrong answer; all of them in full
+QUICKLY = ("05-either-way", "counts", "rules")
+SLOW = [pytest.mark.full]
 
 
 def name(path):
     return path.stem
+
+
+def named(stem, paths):
+    return next(p for p in paths if p.stem == stem)
 
 
 def known_of(path):
@@ -43,7 +50,7 @@ def known_of(path):
 
 
 @linux
-@pytest.mark.parametrize("path", SOURCES, ids=name)
+@pytest.mark.parametrize("path", [pytest.param(p, marks=SLOW[:p.stem not in QUICKLY]) for p in SOURCES], ids=name)
 def test_known_answers_earn_what_their_author_says(path):
     """The reference earns all, nothing and the handed-out form none, and each known answer what stands beside it; what
     is said of an answer that does not earn all has the reference not in it."""

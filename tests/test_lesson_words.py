@@ -66,11 +66,12 @@ def words(path: Path) -> str:
 def test_commits_are_those_of_the_engine(path):
     """Every commit in a notebook is one that a row or a rule of the engine names, or stands above with its title; and
     where the release is said beside it, in brackets, it is the row's."""
-    rows = {commit[:10]: row.name for row in ROWS for commit in row.commits}
+    rows = {commit: row.name for row in ROWS for commit in row.commits}
+    known = {*rows, *CITED, *re.findall(r"\b[0-9a-f]{10,40}\b", ENGINE)}
     for commit, release in re.findall(r"\b([0-9a-f]{10,40})\b(?:[^()\n]{0,80}\b(v\d+\.\d+)\))?", words(path)):
-        if not commit.isdigit():
-            assert commit[:10] in rows or commit in ENGINE or commit in CITED, commit
-            assert not (release and commit[:10] in rows) or release == rows[commit[:10]], (commit, release)
+        if re.search("[a-f]", commit):
+            assert any(commit.startswith(k) or k.startswith(commit) for k in known), commit
+            assert not (release and commit in rows) or release == rows[commit], (commit, release)
 
 
 def test_no_citation_is_left_over():
@@ -127,9 +128,12 @@ def misspelt(texts: dict[str, str], folder: Path) -> str:
 def test_spelling(tmp_path):
     """Of the notebooks, the exercises, the README, the course's tables and the descriptions of the catalogue."""
     pytest.importorskip("codespell_lib", reason="no codespell; get it with: pip install -e '.[test]'")
-    texts = {p.stem + ".txt": "\n".join(cells(p)) for p in (*NOTEBOOKS, *ROOT.glob("exercises/*.ipynb"))}
+    notebooks = (*NOTEBOOKS, *ROOT.glob("exercises/*.ipynb"))
+    texts = {f"{p.parent.name}-{p.stem}.txt": "\n".join(cells(p)) for p in notebooks}
     files = (ROOT / "README.md", *ROOT.glob("cowlab/course/*.py"), *ROOT.glob("cowlab/litmus/catalogue/*.litmus"))
-    assert misspelt(texts | {p.name: p.read_text("utf-8") for p in files}, tmp_path) == ""
+    texts |= {p.name: p.read_text("utf-8") for p in files}
+    assert len(texts) == len(notebooks) + len(files)
+    assert misspelt(texts, tmp_path) == ""
     assert "misstake ==>" in misspelt({"wrong.txt": "a misstake"}, tmp_path), "the tool finds what is wrong"
 
 

@@ -218,7 +218,7 @@ QUESTIONS = (
         hints=(
             "The twist of this lesson had four pages. One of them was copied.",
             "Why would a copy at the next write come too late? Think of who else holds the page.",
-            "Look for the word that cost 1024 in the table.",
+            "Which of the four pages came out differently on v5.7 and on v5.9?",
         ),
         shows=Schedule(PINNED, "P P", "Move 2: P keeps frame 0, which the device holds. C gets a new one.",
                        kernel="v5.9"),

@@ -35,6 +35,12 @@ def add_parser(commands) -> None:
     p.add_argument("--require-isolation", choices=LADDER, default="limits", metavar="KIND",
                    help="grade only with this isolation or a stricter one: limits, landlock, namespaces")  # fmt: skip
     p.add_argument("--no-nbval", dest="nbval", action="store_false", help="take the rubric's word, start no kernel")
+    p.add_argument("--jobs", type=_count, default=1, metavar="N", help="submissions at a time (default: 1)")
+    p.add_argument("--journal", type=Path, metavar="F", help="keep results in this file as they come; a run that was "
+                   "broken off goes on from there, and what has not changed is not graded again")  # fmt: skip
+    p.add_argument("--seed", type=_count0, default=0, metavar="N", help="they were handed out with this seed")
+    p.add_argument("--students", type=Path, metavar="CSV", help="they were handed out by this roster: a submission is "
+                   "in a folder with its student's id, or its name ends in -ID")  # fmt: skip
     p.add_argument("--self-test", action="store_true", help="PATH is a source with solutions: do its reference, an "
                    "empty answer and its known answers earn what its author says?")  # fmt: skip
     p.set_defaults(run=run_grade)
@@ -47,6 +53,9 @@ def add_parser(commands) -> None:
     )
     p.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help="a notebook with solutions")
     p.add_argument("--to", type=Path, default=Path("exercises"), metavar="DIR", help="where to (default: exercises)")
+    p.add_argument("--seed", type=_count0, default=0, metavar="N", help="with other problems, equally hard")
+    p.add_argument("--students", type=Path, metavar="CSV", help="a folder for each id in the first column of this "
+                   "file (it has a heading), with problems of the student's own")  # fmt: skip
     p.set_defaults(run=run_release)
 
 
@@ -60,6 +69,18 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _count0(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) >= 1 << 31:
+        raise argparse.ArgumentTypeError(f"{text!r} is no seed; give a whole number, 0 or more")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 256:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of jobs; give 1 to 256")
+    return int(text)
+
+
 def _megabytes(text: str) -> int:
     if not text.isdigit() or not 256 <= int(text) <= 1 << 20:
         raise argparse.ArgumentTypeError(f"{text!r} is no amount of memory; give megabytes, 256 or more")
@@ -68,7 +89,6 @@ def _megabytes(text: str) -> int:
 
 def run_grade(args) -> int:
     from .box import Limits
-    from .marking import grade
     from .notebook import exercise, exercises
     from .validate import require
 
@@ -85,13 +105,40 @@ def run_grade(args) -> int:
     given = {e.name: e for e in loaded}
     if args.csv and not args.csv.absolute().parent.is_dir():
         raise LitmusError(f"{args.csv.parent} is no folder", "make it first, or write the table elsewhere")
-    results = []
-    for path in [p for word in args.paths for p in submissions(word)]:
-        results.append(grade(path, given, limits, args.nbval))
+    results, paths = [], [p for word in args.paths for p in submissions(word)]
+    for result, kept in _graded(args, paths, given, limits):
+        results.append(result)
         if not args.json:
-            print(f"{len(results)}  {results[-1]['submission']}", file=sys.stderr)
+            told = "  (graded before)" if kept else ""
+            print(f"{len(results)} of {len(paths)}  {result['submission']}{told}", file=sys.stderr)
     _write(args, results)
     return 0
+
+
+def _graded(args, paths, given, limits):
+    """The result of each path, and whether it was in the journal."""
+    from .. import __version__
+    from .classroom import fingerprint, reseeded, roster, run_class, seed_of, student_of
+    from .marking import grade, no_problem_of
+
+    ids = roster(args.students) if args.students else None
+    if args.journal and not args.journal.absolute().parent.is_dir():
+        raise LitmusError(f"{args.journal.parent} is no folder", "make it first, or keep the journal elsewhere")
+
+    def seed(path: str) -> int | None:
+        student = student_of(path, ids) if ids else ""
+        return args.seed if ids is None else seed_of(student) if student else None
+
+    def one(path: str) -> dict:
+        n = seed(path)
+        if n is None:
+            return no_problem_of(path, f"belongs to nobody in {args.students}")
+        return grade(path, {name: reseeded(e, n) for name, e in given.items()}, limits, args.nbval)
+
+    def key(path: str) -> str:
+        return fingerprint(path, seed(path), repr(given), repr(limits), args.nbval, __version__)
+
+    return run_class(paths, one, key, args.jobs, args.journal)
 
 
 def _write(args, results) -> None:
@@ -122,6 +169,7 @@ def submissions(word: str) -> Iterator[str]:
 
 
 def _self_test(args, limits) -> int:
+    from .difficulty import measured
     from .release import self_test
 
     status, found = 0, {}
@@ -134,14 +182,30 @@ def _self_test(args, limits) -> int:
             for r in rows:
                 wrong = f"  WRONG: {r['wrong']}" if r["wrong"] else ""
                 print(f"  {r['question']}  {r['earned']:<5g} {r['name']}{wrong}")
+            for question, hard in measured(Path(path)).items():
+                print(f"  {question}  difficulty: {hard or 'not measured (its metadata does not say how)'}")
     if args.json:
         print(json.dumps(found, indent=1))
     return status
 
 
 def run_release(args) -> int:
+    from .classroom import hand_out, roster, seed_of
     from .release import release
 
-    for path in args.sources:
-        print(release(path, args.to))
+    folders = {args.to: args.seed}
+    if args.students:
+        if args.seed:
+            raise LitmusError("--seed and --students exclude each other", "a student's seed is made of the id")
+        if not args.to.is_dir():
+            raise LitmusError(f"{args.to} is no folder", "make it first, or give another one with --to")
+        folders = {args.to / id: seed_of(id) for id in roster(args.students)}
+    for folder, seed in folders.items():
+        if args.students:
+            folder.mkdir(exist_ok=True)
+        for path in args.sources:
+            form = release(path, folder)
+            if seed:
+                hand_out(form, seed)
+            print(form)
     return 0

@@ -43,10 +43,12 @@ def check_row(
     *,
     tests: Mapping[str, Test] | None = None,
     lean: bool = False,
+    believes: Mapping[str, str] = SHOWS,
 ) -> Advice:
     """Fields of ``base`` changed so that each test has the wanted verdict. What counts is behaviour: of the verdicts
     that are not there yet, how many come out; less those that were, and are lost. With ``lean`` a row in which a
-    change could be left out earns half. ``tests``: those of the names that the catalogue does not have.
+    change could be left out earns half. ``tests``: those of the names that the catalogue does not have. ``believes``:
+    test -> the misconception of whoever gets it wrong.
 
     >>> check_row({"reuse": "sole_reference"}, "v5.7", {"child-reads-parent-secret": "Never"}).score
     1.0
@@ -63,11 +65,10 @@ def check_row(
     if lost:
         said.append(f"{len(lost)} that should stay have changed too.")
     score = max(0, len(done) - len(lost)) / len(missing)
-    wrong = next((n for n in wanted if now[n].verdict != wanted[n]), None)
-    if wrong:
-        said.append(f"{wrong}: {now[wrong].verdict} with your rules.")
-        believes = (SHOWS[wrong],) if wrong in SHOWS else ()
-        return Advice(tuple(said), score, _trace(now[wrong]), believes, 2 if score else 1)
+    if wrong := [n for n in wanted if now[n].verdict != wanted[n]]:
+        said.append(f"{wrong[0]}: {now[wrong[0]].verdict} with your rules.")
+        shows = tuple(dict.fromkeys(believes[n] for n in wrong if n in believes))
+        return Advice(tuple(said), score, _trace(now[wrong[0]]), shows, 2 if score else 1)
     spare = lean and any(_keeps(changes, field, base, asked, wanted) for field in changes)
     if spare:
         said.append("But one of your changes makes no difference to any of these tests. Which one can go?")

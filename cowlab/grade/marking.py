@@ -10,7 +10,7 @@ from .box import Cell, Limits, run_cells
 from .notebook import Exercise, Question, Submission, find_exercise, read_submission
 from .validate import require, validate
 
-__all__ = ["Graded", "grade", "grade_answers", "judge_answers"]
+__all__ = ["Graded", "grade", "grade_answers", "judge_answers", "no_problem_of"]
 
 # Our own check cell, as the rubric's process runs it: `display` shows nothing, and its advice leaves as plain data.
 MARKS = "__import__('cowlab.grade.rubric', fromlist=['marks']).marks(advice)"
@@ -49,6 +49,11 @@ def grade(path: str | Path, given: dict[str, Exercise], limits: Limits, nbval: b
         return _report(path, of, [_lost(q, found.refused) for q in of.questions] if of else [], problem=found.refused)
     graded = grade_answers(exercise, found, limits, nbval)
     return _report(path, exercise, graded.questions, "", graded.isolation, graded.validated, graded.doubt)
+
+
+def no_problem_of(path: str | Path, why: str) -> dict[str, Any]:
+    """The result of what cannot be graded because nothing was handed out to whoever handed it in."""
+    return _report(path, None, [], why)
 
 
 def _by_file(path: Path, given: dict[str, Exercise]) -> str:

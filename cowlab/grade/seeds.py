@@ -17,7 +17,7 @@ from random import Random
 
 from ..course.check import Advice, listed
 from ..course.story import Story, believers, draw
-from ..litmus import LitmusError, Moment, Trace, parse
+from ..litmus import Moment, Trace, parse
 from ..litmus.run import ready
 from ..mm import Action, State, boot, kernel, step
 from .rubric import check_choice, check_table
@@ -100,7 +100,9 @@ def _play(moves: str | Sequence[str], allowed: Sequence[str]) -> Trace | str:
     done = [Moment(None, _start())]
     for n, words in enumerate(moves, 1):
         if words not in allowed:
-            return f"Move {n}, `{words[:40]}`, is none of those that may be made: {listed([f'`{a}`' for a in allowed])}."
+            return (
+                f"Move {n}, `{words[:40]}`, is none of those that may be made: {listed([f'`{a}`' for a in allowed])}."
+            )
         if why := _cannot(done[-1].state, _action(words)):
             return f"Move {n}, `{words}`, cannot be made: {why}."
         done.append(Moment(_action(words), *step(done[-1].state, kernel(RULES), _action(words))))
@@ -282,7 +284,7 @@ def check_family(rows: Sequence[Sequence], drawn: Family) -> Advice:
     advice = replace(advice, believes=advice.believes[:1])
     if advice.ok:
         return replace(advice, trace=drawn.story.trace)
-    look = f"Step through {drawn.story.schedule} on {RULES}, and say before each move what it does to the three entries."
+    look = f"Step through {drawn.story.schedule} on {RULES}, and say of each move what it does to the entries."
     return replace(advice, said=(*advice.said, look), trace=drawn.story.trace)
 
 

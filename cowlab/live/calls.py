@@ -10,9 +10,8 @@ import platform
 import struct
 
 __all__ = [
-    "PAGE", "PMD", "Ring", "advise", "fork_sibling", "futex_wait", "load8", "mapped", "map_page", "protect", "prctl",
-    "read_self", "splice_in", "store8", "tee", "unmap",
-    "write_from",
+    "PAGE", "PMD", "Ring", "advise", "fork_sibling", "futex_wait", "load8", "map_page", "mapped", "prctl", "protect",
+    "read_self", "splice_in", "store8", "tee", "unmap", "write_from",
 ]  # fmt: skip
 
 PAGE, PMD = 4096, 2 << 20
@@ -151,12 +150,14 @@ class Ring:
             params = ctypes.create_string_buffer(120)
             fd = syscall(SETUP, 1, ctypes.addressof(params))
             words = struct.unpack("<30I", params.raw)
-            layout = (words[10:17], words[20:26])  # sq_off: head tail mask entries flags dropped array; cq_off: ... cqes
+            layout = (
+                words[10:17],
+                words[20:26],
+            )  # sq_off: head tail mask entries flags dropped array; cq_off: ... cqes
         self.fd, self.layout = fd, layout
         sq, cq = layout
         self.sq, self.cq, self.sqe = (
-            self._map(size, offset)
-            for size, offset in ((sq[6] + 4, 0), (cq[5] + 32, 0x8000000), (64, 0x10000000))
+            self._map(size, offset) for size, offset in ((sq[6] + 4, 0), (cq[5] + 32, 0x8000000), (64, 0x10000000))
         )
 
     def _map(self, size: int, offset: int) -> int:
@@ -174,7 +175,7 @@ class Ring:
 
     def transfer(self, op: int, fd: int, at: int) -> None:
         """8 bytes between the registered buffer and ``fd``, and wait for it."""
-        (head, tail, mask, _, _, _, array), cq = self.layout
+        (_, tail, mask, _, _, _, array), cq = self.layout
         word = ctypes.c_uint32.from_address
         ctypes.memmove(self.sqe, struct.pack("<BBHiQQIIQHHi16x", op, 0, 0, fd, 0, at, 8, 0, 0, 0, 0, 0), 64)
         next_ = word(self.sq + tail).value

@@ -10,7 +10,7 @@ from ..litmus.run import Moment, Trace, ready
 from ..mm import ZERO_PAGE, Action, Kernel, Pte, Ref, State, Swp, boot, replace, step
 from .runs import Outcome, Pages
 
-__all__ = ["Difference", "allowed", "bits_of", "differences", "judge_outcome"]
+__all__ = ["KNOWN", "Difference", "allowed", "bits_of", "differences", "explained", "judge_outcome"]
 
 
 class Difference(NamedTuple):
@@ -100,23 +100,51 @@ def bits_of(s: State) -> dict[str, dict[str, bool]]:
 
 
 def differences(live: Outcome, model: Trace) -> list[Difference]:
-    """Values, frame numbers and pagemap bits, as far as they were seen."""
+    """Values, frame numbers and pagemap bits, as far as they were seen. Where a page may have been in swap the numbers
+    of the frames say nothing (a freed one may come back under its old number): then, who shares one with whom."""
     last, found = len(model.moments) - 1, []
     for name in sorted({*live.values, *model.values}):
         if live.values.get(name) != model.values.get(name):
             found.append(Difference(last, f"values.{name}", live.values.get(name), model.values.get(name)))
-    if live.frames is not None:
+    if live.looks:
         pages = {f"{p.name}.{page}" for p in model.final.procs for page in model.final.pages}
-        predicted = {name: n for name, n in model.frames.items() if name in pages}
-        for name in sorted({*live.frames, *predicted}):
-            if live.frames.get(name) != predicted.get(name):
-                found.append(Difference(last, f"frames.{name}", live.frames.get(name), predicted.get(name)))
+        seen, predicted = live.looks[-1], {name: n for name, n in model.frames.items() if name in pages}
+        if live.frames is None:
+            seen, predicted = _shared(seen), _shared(predicted)
+        for name in sorted({*seen, *predicted}):
+            if seen.get(name) != predicted.get(name):
+                found.append(Difference(last, f"frames.{name}", seen.get(name), predicted.get(name)))
     for n, (seen, moment) in enumerate(zip(live.bits, model.moments, strict=False)):
         for name, bits in bits_of(moment.state).items():
             for bit, value in bits.items():
                 if name in seen and seen[name][bit] != value:
                     found.append(Difference(n, f"{name} {bit}", seen[name][bit], value))
     return found
+
+
+def _shared(frames: dict[str, int | str]) -> dict[str, str]:
+    """Every name with those that share its frame."""
+    return {n: " ".join(m for m in sorted(frames) if frames[m] == f) if isinstance(f, int) else f
+            for n, f in frames.items()}  # fmt: skip
+
+
+KNOWN = (
+    "a large folio that three mm's have mapped: from v6.15 on it keeps account of two "
+    '(folio_add_return_large_mapcount(), include/linux/rmap.h), and stays "maybe mapped shared" when the third is '
+    "left alone with it; the model counts all of them"
+)
+
+
+def explained(model: Trace) -> str:
+    """Why the model is known to err on this execution; empty if it is not."""
+
+    def mappers(s: State, frame: int) -> set[str]:
+        tails = {p.name for p in s.procs if p.mm and frame in p.mm.tails}
+        return tails | {proc for proc, _, _ in s.entries(frame)}
+
+    states = [m.state for m in model.moments]
+    crowded = any(f.huge and len(mappers(s, i)) > 2 for s in states for i, f in enumerate(s.frames))
+    return KNOWN if crowded else ""
 
 
 def judge_outcome(live: Outcome, ways: Sequence[Trace]) -> tuple[Trace, list[Difference]]:

@@ -4,6 +4,7 @@ A disagreement is shrunk to the shortest schedule that still shows it. Hypothesi
 so it is imported where it is used; it comes with ``pip install 'cowlab[test]'``.
 """
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 from ..litmus import LitmusError
 from ..litmus.parse import parse_init, parse_steps
 from ..mm import KERNELS, Kernel
-from .compare import Difference, allowed, judge_outcome
+from .compare import Difference, allowed, explained, judge_outcome
 from .generation import generation
 from .reach import Reach, machine, reach
 from .runs import Outcome, Spoiled, execute
@@ -23,9 +24,17 @@ from .tally import observation
 
 __all__ = ["Disagreement", "Report", "compare", "fuzz", "programs"]
 
+KINDS = (  # of pages; the first is what they are shrunk to
+    "= old", "= old ro", "untouched", "= old shared", "untouched shared", "= old file", "= old file shared",
+    "= old file ro", "= old huge", "= old hugepte",
+)  # fmt: skip
 ROUND = 250  # schedules with one seed: what a resumed file starts again from
 PROCESSES, PAGES, LENGTH = ("P", "C", "D"), ("x", "y"), 12
 MISSING = "Hypothesis makes the schedules; install it with: pip install 'cowlab[test]'"
+
+
+class Known(Exception):
+    """The model is known to err on this schedule, and why."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +49,7 @@ class Disagreement:
 
     def as_json(self, name: str, kernel: str) -> dict[str, Any]:
         """A line that `cowlab replay` reads; ``differences`` and ``model`` are for readers."""
-        _, pages = parse_init(list(self.init))
-        return observation(name, pages, self.steps, self.live, kernel) | {
+        return observation(name, self.init, self.steps, self.live, kernel) | {
             "model": self.model, "differences": [str(d) for d in self.differences],
         }  # fmt: skip
 
@@ -59,14 +67,17 @@ class Report:
     schedules: int = 0
     seconds: float = 0.0
     spoiled: int = 0
+    known: dict[str, int] = field(default_factory=dict)
     seed: int = 0  # of the round that comes next
+    earlier: int = 0  # schedules of the sessions that this one resumes
     disagreements: list[Disagreement] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         return {
             "release": self.release, "kernel": self.kernel, "schedules": self.schedules, "spoiled": self.spoiled,
-            "seconds": round(self.seconds, 1), "per_second": round(self.schedules / self.seconds) if self.seconds else 0,
-            "next_seed": self.seed,
+            "known": self.known, "seconds": round(self.seconds, 1),
+            "per_second": round(self.schedules / self.seconds) if self.seconds else 0,
+            "next_seed": self.seed, "schedules_before": self.earlier,
             "disagreements": [d.as_json(f"fuzz-{n}", self.kernel) for n, d in enumerate(self.disagreements, 1)],
         }  # fmt: skip
 
@@ -74,20 +85,25 @@ class Report:
         rate = f"{self.schedules / self.seconds:.0f} a second" if self.seconds else "none"
         lines = [f"Linux {self.release} against {self.kernel}: {self.schedules} schedules, {rate}, "
                  f"{len(self.disagreements)} disagreements"]  # fmt: skip
+        lines += [f"{self.earlier} schedules in earlier sessions"] * bool(self.earlier)
         lines += [f"{self.spoiled} runs could not be judged"] * bool(self.spoiled)
+        lines += [f"{n} differ as is known of {why}" for why, n in self.known.items()]
         return "\n".join([*lines, *map(str, self.disagreements), f"Next seed: {self.seed}"])
 
 
 def compare(
     live: Session, here: Reach, kernel: Kernel, init: Sequence[str], steps: Sequence[str]
 ) -> Disagreement | None:
-    """Run one schedule on both sides; None if the model allows what the live kernel did. Raises Spoiled."""
+    """Run one schedule on both sides; None if the model allows what the live kernel did. Raises
+    Spoiled, and Known where they differ in a way that is known."""
     first, pages = parse_init(list(init))
     actions = parse_steps(list(steps), first, pages)
     outcome = execute(live, here, first, pages, actions)
     nearest, found = judge_outcome(outcome, allowed(kernel, first, pages, actions))
     if not found:
         return None
+    if why := explained(nearest):
+        raise Known(why)
     model = {"values": nearest.values, "frames": nearest.frames}
     return Disagreement(tuple(init), tuple(steps), outcome, model, tuple(found))
 
@@ -100,11 +116,8 @@ def programs(here: Reach):
     """
     from hypothesis import strategies as st
 
-    kinds = ["", " ro", " untouched", " shared", " shared untouched", " file", " file shared", " file ro"]
-    if "file" in here.missing:
-        kinds = kinds[:3]
-    if "huge" not in here.missing:
-        kinds += [" huge", " hugepte"]
+    kinds = [k for k in KINDS if not {"file", "shared"} & set(k.split()) or "file" not in here.missing]
+    kinds = [k for k in kinds if not {"huge", "hugepte"} & set(k.split()) or "huge" not in here.missing]
     ops = ["write", "read", "fork", "munmap", "exit", "vmsplice", "io_uring", "put", "load", "store", "mprotect",
            "dontneed", "dontfork", "process_vm_readv", "ptrace", "odirect", "filewrite", "futex_wait", "clear_refs",
            "pageout", "exec"]  # fmt: skip
@@ -115,23 +128,21 @@ def programs(here: Reach):
     word = st.tuples(
         st.sampled_from(ops), st.integers(0, len(PROCESSES) - 1), st.integers(0, len(PAGES) - 1), st.integers(0, 3)
     )
-    pages = st.lists(st.sampled_from(kinds + [""] * 6), min_size=1, max_size=len(PAGES))
+    pages = st.lists(st.sampled_from(kinds + ["= old"] * 6), min_size=1, max_size=len(PAGES))
     return st.builds(written, pages, st.lists(word, max_size=LENGTH))
 
 
-def written(kinds: Sequence[str], words: Sequence[tuple[str, int, int, int]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def written(
+    kinds: Sequence[str], words: Sequence[tuple[str, int, int, int]]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The words as text, with what makes no sense left out."""
-    init = tuple(
-        f"P: {page}{kind}" if kind.endswith("untouched") and "shared" not in kind
-        else f"P: {page} untouched shared" if "untouched" in kind
-        else f"P: {page} = old{kind}"
-        for page, kind in zip(PAGES, kinds, strict=False)
-    )  # fmt: skip
+    init = tuple(f"P: {page} {kind}" for page, kind in zip(PAGES, kinds, strict=False))
     living, steps, refs = ["P"], [], {}  # refs: process -> {name: kind}, those that were not put
     unborn = [p for p in PROCESSES if p != "P"]
     for op, who, which, n in words:
         if not living:
             break
+        at = len(steps)  # gives values, references and registers names of their own
         proc, page = living[who % len(living)], PAGES[which % len(init)]
         mine = refs.setdefault(proc, {})
         on = [r for r, kind in mine.items() if kind == "io_uring" or op != "store"]
@@ -145,20 +156,20 @@ def written(kinds: Sequence[str], words: Sequence[tuple[str, int, int, int]]) ->
             if not on:
                 continue
             ref = on[n % len(on)]
-            text = f"{op} {ref}" + (f" v{len(steps)}" if op == "store" else f" -> seen{len(steps)}" * (op == "load"))
+            text = f"{op} {ref}" + (f" v{at}" if op == "store" else f" -> seen{at}" * (op == "load"))
             if op == "put":
                 del mine[ref]
         elif op in ("write", "filewrite"):
-            text = f"{op} {page} v{len(steps)}"
+            text = f"{op} {page} v{at}"
         elif op in ("read", "process_vm_readv", "ptrace", "futex_wait"):
-            text = f"{op} {page} -> seen{len(steps)}"
+            text = f"{op} {page} -> seen{at}"
         elif op in ("vmsplice", "io_uring", "odirect"):
-            text = f"{op} {page} -> r{len(steps)}"
+            text = f"{op} {page} -> r{at}"
             if op == "odirect":
                 steps.append(f"{proc}: {text}")
-                text = f"put r{len(steps) - 1}"
+                text = f"put r{at}"
             else:
-                mine[f"r{len(steps)}"] = op
+                mine[f"r{at}"] = op
         elif op == "mprotect":
             text = f"mprotect {page} {('ro', 'rw')[n % 2]}"
         elif op in ("dontneed", "dontfork", "pageout"):
@@ -184,10 +195,11 @@ def fuzz(
     except ImportError:
         raise LitmusError("fuzz needs Hypothesis", MISSING) from None
     path = Path(file) if file else None
-    known = _resume(path) if path else {}
+    before = _resume(path) if path else {"next_seed": 0, "schedules": 0}
     with session() as live:
         here, kernel = reach(live), generation(live) or list(KERNELS.values())[-1]
-        report = Report(machine()["release"], kernel.name, seed=known.get("next_seed", 0) if seed is None else seed)
+        first = before["next_seed"] if seed is None else seed
+        report = Report(machine()["release"], kernel.name, seed=first, earlier=before["schedules"])
         started, end = time.monotonic(), time.monotonic() + 60 * minutes
         bar = _bar(minutes)
         try:
@@ -230,16 +242,17 @@ def _round(live, here, kernel, report: Report, size: int, end: float, tick) -> D
         except Spoiled:
             report.spoiled += 1
             return
+        except Known as e:
+            report.known[str(e)] = report.known.get(str(e), 0) + 1
+            found = None
         report.schedules += not shortest
         tick()
         if found:
             shortest.append(found)
             raise AssertionError(str(found))
 
-    try:
+    with contextlib.suppress(AssertionError, hypothesis.errors.Flaky, ExceptionGroup):  # it is in ``shortest``
         check()
-    except (AssertionError, hypothesis.errors.Flaky, ExceptionGroup):
-        pass
     return min(shortest, key=lambda d: (len(d.steps), len(d.init), d.steps)) if shortest else None
 
 
@@ -260,13 +273,18 @@ def _tick(bar, started: float, report: Report, tick) -> None:
         tick(report)
 
 
-def _resume(path: Path) -> dict[str, Any]:
-    """The state beside the file, if there is one."""
-    state = path.with_suffix(".state.json")
+def _state(path: Path) -> Path:
+    return path.with_suffix(".state.json")
+
+
+def _resume(path: Path) -> dict[str, int]:
+    """What stands beside the file: {"next_seed", "schedules"}; zeros if nothing does. Raises LitmusError."""
+    state = _state(path)
     try:
-        return json.loads(state.read_text()) if state.exists() else {}
-    except ValueError:
-        raise LitmusError(f"{state}: not JSON", "delete it to begin again, or give --seed") from None
+        said = json.loads(state.read_text()) if state.exists() else {}
+        return {key: int(said.get(key, 0)) for key in ("next_seed", "schedules")}
+    except (ValueError, TypeError, AttributeError):
+        raise LitmusError(f"{state}: not the state of a fuzzing session", "delete it to begin again") from None
 
 
 def _save(path: Path, report: Report, found: Disagreement | None) -> None:
@@ -274,9 +292,5 @@ def _save(path: Path, report: Report, found: Disagreement | None) -> None:
     with path.open("a") as f:
         if found:
             f.write(json.dumps(found.as_json(f"fuzz-seed{report.seed - 1}", report.kernel)) + "\n")
-    state = path.with_suffix(".state.json")
-    earlier = _resume(path)
-    total = earlier.get("schedules", 0) + report.schedules - earlier.get("of_this_run", 0) * (
-        earlier.get("run") == id(report))  # fmt: skip
-    state.write_text(json.dumps({"next_seed": report.seed, "schedules": total, "of_this_run": report.schedules,
-                                 "run": id(report)}) + "\n")  # fmt: skip
+    total = {"next_seed": report.seed, "schedules": report.earlier + report.schedules}
+    _state(path).write_text(json.dumps(total) + "\n")

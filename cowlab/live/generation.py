@@ -10,7 +10,7 @@ from typing import Any
 from ..litmus.parse import parse_init, parse_steps
 from ..mm import KERNELS, Kernel, kernel
 from .compare import allowed, judge_outcome
-from .reach import MEANS, NEEDS, WHAT, Reach, machine, reach
+from .reach import NEEDS, WHAT, Reach, machine, reach
 from .runs import Spoiled, execute
 from .session import Session, Unreachable, session
 from .show import Shown

@@ -42,7 +42,7 @@ WHAT = {  # a facility -> what it is for
     "pageout": "madvise pageout",
     "file": "memfd_create(2), page-cache pages",
     "huge": "transparent huge pages",
-    "pagemap": "the \"exclusively mapped\" bit of /proc/self/pagemap",
+    "pagemap": 'the "exclusively mapped" bit of /proc/self/pagemap',
     "frames": "frame numbers",
 }
 

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from ..litmus.replay import shipped
-from ..mm import KERNELS, KERNEL_THREADS
+from ..mm import KERNEL_THREADS, KERNELS
 
 __all__ = ["canonical", "find", "probed", "releases"]
 
@@ -95,7 +95,7 @@ def canonical(init: Iterable[str], steps: Iterable[str]) -> tuple[tuple[str, ...
                 words.append(new(f".{word}", "."))
             elif op == "fork":
                 words.append(new(f"@{word}", "@"))
-            elif n and rest[n - 1] == "->" or op in ("put", "load", "store") and n == 0:
+            elif (n and rest[n - 1] == "->") or (op in ("put", "load", "store") and n == 0):
                 words.append(new(f"{proc}.{word}", "&"))
             elif op in ("write", "store", "filewrite"):
                 words.append(new(f"={word}", "="))

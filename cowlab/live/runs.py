@@ -23,7 +23,8 @@ class Spoiled(RuntimeError):
 class Outcome:
     """How one schedule ended on the live kernel, in the words of design/litmus.md, sections 4 and 6.
 
-    ``frames`` is None where frame numbers are not shown; it has the pages only, as nobody can see a reference's.
+    ``frames`` is None where frame numbers are not shown, and where the schedule pages out: then they do not say
+    whether a frame is the same as before. It has the pages only, as nobody can see a reference's.
     ``bits[n]`` has, after n steps, for each page of each live process ``exclusive`` (mapped once, pagemap bit 56),
     ``file`` (bit 61), ``present`` and ``swapped``; it is empty where there is no pagemap.
     """
@@ -64,9 +65,10 @@ def execute(live: Session, here: Reach, first: str, pages: Pages, actions: Seque
     values = {rename(name): word(value) for name, value in (reply["values"] | reply["regs"]).items()}
     seen = [{rename(name): entry for name, entry in look.items()} for look in reply["seen"]]
     looks = _numbers(seen, here, pages) if here.frames else []
+    swapped = any(a.arg == "pageout" for a in actions)
     bits = [{name: _bits(entry) for name, entry in look.items() if entry is not None} for look in seen]
     results = [r if r is None else word(r) for r in reply["results"]]
-    frames = looks[-1] if here.frames else None
+    frames = looks[-1] if here.frames and not swapped else None
     return Outcome(dict(sorted(values.items())), frames, bits if here.bits else [], results, looks)
 
 
@@ -87,7 +89,13 @@ def _program(first: str, pages: Pages, actions: Sequence[Action]) -> tuple[dict,
             ref_names.append(name)
             ref_pages.append(at)
         ref = ref_names.index(name) if name in ref_names else None
-        arg = procs.index(a.arg) if a.op == "fork" else pattern(a.arg) if a.op in ("write", "store", "filewrite") else a.arg
+        arg = (
+            procs.index(a.arg)
+            if a.op == "fork"
+            else pattern(a.arg)
+            if a.op in ("write", "store", "filewrite")
+            else a.arg
+        )
         at = ref_pages[ref] if a.op in ("load", "store", "put") and ref is not None else at
         steps.append({"proc": procs.index(a.proc), "op": a.op, "page": at, "arg": arg, "ref": ref, "reg": a.reg})
     return {
@@ -107,14 +115,13 @@ def _bits(entry: int) -> dict[str, bool]:
 def _numbers(seen: list[dict[str, int | None]], here: Reach, pages: Pages) -> list[dict[str, int | str]]:
     """After every step, the frames by first appearance in a live mapping, as section 4 numbers them.
 
-    A physical frame is handed out again soon after it was freed. An anonymous page that is mapped nowhere can come
-    back only from swap, so one that vanished and is there again, with no swap entry since, is a new frame; a
-    page of the page cache keeps its number.
+    A physical frame is handed out again soon after it was freed. Without swap, an anonymous page that is mapped
+    nowhere cannot come back, so one that vanished and is there again is a new frame; a page of the page cache keeps
+    its number.
     """
-    zero, numbers, ids, count, swapped, looks = set(here.zero.values()), {}, {}, 0, False, []
+    zero, numbers, ids, count, looks = set(here.zero.values()), {}, {}, 0, []
     for look in seen:
         here_now, before = {}, ids
-        swapped = swapped or any(entry and entry & SWAPPED for entry in look.values())
         for name, entry in look.items():
             if not entry or not entry & PRESENT:
                 continue
@@ -122,7 +129,7 @@ def _numbers(seen: list[dict[str, int | None]], here: Reach, pages: Pages) -> li
             if _is_zero(pfn, zero, here, pages[name.partition(".")[2]][1]):
                 continue
             if pfn not in here_now:
-                known = before.get(pfn) if pfn in before else numbers.get(pfn) if entry & FILE or swapped else None
+                known = before.get(pfn) if pfn in before else numbers.get(pfn) if entry & FILE else None
                 if known is None:
                     known, count = count, count + 1
                 here_now[pfn] = numbers[pfn] = known

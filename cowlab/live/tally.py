@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..litmus import LitmusError, Test, Verdict, judge, load, parse
+from ..litmus import Test, Verdict, judge, load, parse
 from ..litmus import run as run_model
 from ..litmus.verdict import initial_frames
-from ..mm import KERNELS, Action, Kernel
-from .compare import Difference, allowed, judge_outcome
+from ..mm import KERNELS, Kernel
+from .compare import Difference, allowed, explained, judge_outcome
 from .generation import generation
 from .reach import check, machine, reach
 from .recorded import find
@@ -55,7 +55,7 @@ class Violation:
         return {
             "schedule": " ".join(self.schedule), "live": self.live.as_json(), "model": list(self.model),
             "differences": [str(d) for d in self.differences],
-            "observation": observation(self.test.name, self.test.pages, self.steps, self.live, self.kernel.name),
+            "observation": observation(self.test.name, init_of(self.test), self.steps, self.live, self.kernel.name),
         }  # fmt: skip
 
     def __str__(self) -> str:
@@ -81,6 +81,7 @@ class Tally(Shown):
     model: Verdict | None = None
     finals: tuple[Final, ...] = ()
     violations: tuple[Violation, ...] = ()
+    known: dict[str, int] = field(default_factory=dict)  # where the model is known to err: why, and how often
     executions: int = 0  # as the model counts them
     runs: int = 0
     spoiled: dict[str, int] = field(default_factory=dict)
@@ -126,7 +127,8 @@ class Tally(Shown):
             "kernel": self.kernel.name, "verdict": self.verdict, "passes": c.passes(self.positive, self.negative),
             "executions": self.executions, "runs": self.runs, "sampled": self.sampled, "spoiled": self.spoiled,
             "positive": self.positive, "negative": self.negative, "finals": [f.as_json() for f in self.finals],
-            "model": model, "agrees": self.agrees, "violations": [v.as_json() for v in self.violations],
+            "model": model, "agrees": self.agrees, "known": self.known,
+            "violations": [v.as_json() for v in self.violations],
         }  # fmt: skip
 
     header = ("runs", "", "final state")
@@ -154,6 +156,7 @@ class Tally(Shown):
         passes = "Ok" if c.passes(self.positive, self.negative) else "No"
         lines = [f"Linux {self.release}, which behaves like {self.kernel.name}: {how} run."]
         lines += [f"{n} runs could not be judged: {why}." for why, n in self.spoiled.items()]
+        lines += [f"{n} runs left the model, as is known of {why}." for why, n in self.known.items()]
         lines += [f"{passes} ({c.quantifier} {c.text})",
                   f"Observation {self.test.name} {self.verdict} {self.positive} {self.negative}",
                   f"Model {self.kernel.name} {self.model.verdict} {self.model.positive} {self.model.negative}: "
@@ -186,11 +189,8 @@ def _run(live: Session, test: Test, schedule: str | None, limit: int, seed: int)
     check(test, here)
     kernel = generation(live) or list(KERNELS.values())[-1]
     model = judge(test, kernel, schedule)
-    if schedule is not None:
-        wanted = [tuple(schedule.split())]
-    else:
-        wanted = list(orders(model, limit, random.Random(seed)))
-    first, finals, violations, spoiled = test.processes[0], {}, [], {}
+    wanted = [tuple(schedule.split())] if schedule is not None else list(orders(model, limit, random.Random(seed)))
+    first, finals, violations, known, spoiled = test.processes[0], {}, [], {}, {}
     for order in wanted:
         trace = run_model(test, kernel, order)
         actions = [m.action for m in trace.moments[1:]]
@@ -204,14 +204,16 @@ def _run(live: Session, test: Test, schedule: str | None, limit: int, seed: int)
         nearest, found = judge_outcome(outcome, ways)
         frames = nearest.frames | (outcome.frames or {}) | _initial(nearest)
         holds = test.condition.holds(outcome.values, frames)
-        if found:
+        if found and (why := explained(nearest)):
+            known[why] = known.get(why, 0) + 1
+        elif found:
             both = tuple({"values": t.values, "frames": t.frames} for t in ways)
             violations.append(Violation(test, kernel, order, steps, outcome, both, tuple(found)))
         key = (outcome.key, holds)
         old = finals.get(key)
         finals[key] = Final(1, holds, outcome, order, steps) if old is None else (
             Final(old.count + 1, holds, old.outcome, old.schedule, old.steps))  # fmt: skip
-    return Tally(test, machine()["release"], kernel, model, tuple(finals.values()), tuple(violations),
+    return Tally(test, machine()["release"], kernel, model, tuple(finals.values()), tuple(violations), known,
                  model.executions, len(wanted), spoiled)  # fmt: skip
 
 
@@ -259,14 +261,18 @@ def _possible(graph, test: Test, node: int) -> list[tuple[int, int]]:
     return graph.edges[node]
 
 
-def observation(name: str, pages, steps: Sequence[str], live: Outcome, kernel: str) -> dict[str, Any]:
+def observation(name: str, init: Sequence[str], steps: Sequence[str], live: Outcome, kernel: str) -> dict[str, Any]:
     """The line that `cowlab replay` reads (design/litmus.md, section 6); ``kernels`` has the row of the model that
     stands for this kernel, ``release`` what it calls itself."""
-    first = steps[0].partition(":")[0] if steps else "P"
-    init = [f"{first}: {page} {f'= {value}' if value else 'untouched'}{''.join(f' {a}' for a in sorted(attributes))}"
-            for page, (value, attributes) in pages.items()]  # fmt: skip
-    return {"id": name, "init": init, "steps": list(steps), "observed": [{"kernels": [kernel]} | live.as_json()],
+    return {"id": name, "init": list(init), "steps": list(steps), "observed": [{"kernels": [kernel]} | live.as_json()],
             "unstable": [], "release": machine()["release"]}  # fmt: skip
+
+
+def init_of(test: Test) -> list[str]:
+    """The ``init`` of the test, as an observation has it."""
+    what = {page: f"= {value}" if value else "untouched" for page, (value, _) in test.pages.items()}
+    return [" ".join((f"{test.processes[0]}:", page, what[page], *sorted(attributes)))
+            for page, (_, attributes) in test.pages.items()]  # fmt: skip
 
 
 def _said(values: dict[str, str], frames: dict[str, Any] | None) -> str:
@@ -278,11 +284,9 @@ def _said(values: dict[str, str], frames: dict[str, Any] | None) -> str:
 def _recorded(test: Test) -> dict[str, dict[str, Any]]:
     """What recorded kernels did in the first schedule of the test that was recorded; the one that satisfies the
     condition on some row of the model is looked for first."""
-    init = [f"{test.processes[0]}: {page} {f'= {value}' if value else 'untouched'}"
-            + "".join(f" {a}" for a in sorted(attributes)) for page, (value, attributes) in test.pages.items()]  # fmt: skip
     verdicts = [judge(test, k) for k in KERNELS.values()]
     traces = [v.witness for v in verdicts if v.witness] + [f.trace for v in verdicts for f in v.finals]
     for steps in dict.fromkeys(tuple(t.steps) for t in traces):
-        if found := find(init, steps):
+        if found := find(init_of(test), steps):
             return found
     return {}

@@ -56,8 +56,8 @@ class Watch(Shown):
 
     def notes(self) -> list[str]:
         if self.recorded:
-            return [f"The live kernel is out of reach: {self.reason}.",
-                    f"Recorded on Linux {self.recorded} by a probe inside the kernel: 1 where the mapcount was 1."]  # fmt: skip
+            how = "by a probe inside the kernel: 1 where the mapcount was 1"
+            return [f"The live kernel is out of reach: {self.reason}.", f"Recorded on Linux {self.recorded} {how}."]
         return [f"Linux {self.release}, /proc/PID/pagemap bit 56, read after every step: 1 if this page table alone "
                 f"maps the frame. {self.agrees}"]  # fmt: skip
 
