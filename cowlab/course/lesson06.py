@@ -78,7 +78,8 @@ QUESTIONS = (
         id="06-lock",
         prompt="You put a lock around the page: P takes it for its write, C takes it for both of its moves together. "
         "v5.7. Can the pipe still end up with `new`?",
-        setting="P                         | C\nfork C                    | lock; vmsplice x -> pipe; munmap x; unlock\n"
+        setting="P                         | C\n"
+        "fork C                    | lock; vmsplice x -> pipe; munmap x; unlock\n"
         "lock; write x new; unlock |",
         choices=(
             Choice("No. P cannot write while C is in the middle.", believes="M11", refuted_by=Schedule(
