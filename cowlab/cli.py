@@ -137,7 +137,7 @@ def _run_litmus(args) -> int:
         args.parser.error("no test; give a .litmus file or a name from `cowlab litmus --list`")
     if args.live:
         if args.kernel or args.hidden:
-            args.parser.error("--live runs on this machine's kernel, hidden references and all: no --kernel, no --hidden")
+            args.parser.error("--live runs on this machine's kernel, with hidden references: no --kernel, no --hidden")
         from .live.commands import run_litmus
 
         return run_litmus(args.files, args.schedule, args.json)
