@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from picture import PICTURE, SAYS, picture
 
 from cowlab import cli
 
@@ -33,6 +34,12 @@ def test_the_litmus_test_in_the_readme_is_the_one_in_the_catalogue():
     """The reader sees the file that runs."""
     shown = re.search(r"```\n(litmus (?:.*\n)*?)```", README.read_text())[1]
     assert shown == (README.parent / "cowlab/litmus/catalogue/child-reads-parent-secret.litmus").read_text()
+
+
+def test_the_picture_in_the_readme_is_what_the_engine_draws():
+    """The stepped picture is up to date (python tests/picture.py writes it), and says in words what it shows."""
+    assert PICTURE.read_text("utf-8") == picture()
+    assert f"![{SAYS}](.readme/leak.svg)" in README.read_text("utf-8")
 
 
 def test_links_in_the_readme_lead_somewhere():
