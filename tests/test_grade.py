@@ -50,7 +50,7 @@ def known_of(path):
 
 
 @linux
-@pytest.mark.parametrize("path", [pytest.param(p, marks=SLOW[:p.stem not in QUICKLY]) for p in SOURCES], ids=name)
+@pytest.mark.parametrize("path", [pytest.param(p, marks=SLOW[: p.stem not in QUICKLY]) for p in SOURCES], ids=name)
 def test_known_answers_earn_what_their_author_says(path):
     """The reference earns all, nothing and the handed-out form none, and each known answer what stands beside it; what
     is said of an answer that does not earn all has the reference not in it."""
