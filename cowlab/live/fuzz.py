@@ -120,7 +120,7 @@ def programs(here: Reach):
     kinds = [k for k in kinds if not {"huge", "hugepte"} & set(k.split()) or "huge" not in here.missing]
     ops = ["write", "read", "fork", "munmap", "exit", "vmsplice", "io_uring", "put", "load", "store", "mprotect",
            "dontneed", "dontfork", "process_vm_readv", "ptrace", "odirect", "filewrite", "futex_wait", "clear_refs",
-           "pageout", "exec"]  # fmt: skip
+           "pageout", "exec", "reclaim"]  # fmt: skip
     needs = {"dontneed": "", "dontfork": "", "store": "io_uring", "filewrite": "file"}
     ops = [op for op in ops if needs.get(op, op) not in here.missing]
     often = ["write", "fork", "munmap", "vmsplice", "io_uring"]
@@ -174,6 +174,10 @@ def written(
             text = f"mprotect {page} {('ro', 'rw')[n % 2]}"
         elif op in ("dontneed", "dontfork", "pageout"):
             text = f"madvise {page} {op}"
+        elif op == "reclaim":
+            if len(init) > 1 or kinds[0] not in ("= old", "untouched"):
+                continue  # memory pressure takes every page
+            proc, text = "kswapd", f"reclaim {page}"
         elif op == "munmap":
             text = f"munmap {page}"
         else:
@@ -224,7 +228,7 @@ def fuzz(
 def _round(live, here, kernel, report: Report, size: int, end: float, tick) -> Disagreement | None:
     """One seed's schedules; the first disagreement, shrunk."""
     import hypothesis
-    from hypothesis import HealthCheck, given, settings
+    from hypothesis import HealthCheck, Phase, given, settings
 
     shortest: list[Disagreement] = []
 
@@ -232,6 +236,7 @@ def _round(live, here, kernel, report: Report, size: int, end: float, tick) -> D
     @settings(
         max_examples=size, database=None, deadline=None, derandomize=False, print_blob=False,
         suppress_health_check=list(HealthCheck), verbosity=hypothesis.Verbosity.quiet,
+        phases=(Phase.generate, Phase.shrink),
     )  # fmt: skip
     @given(programs(here))
     def check(program):
@@ -245,7 +250,7 @@ def _round(live, here, kernel, report: Report, size: int, end: float, tick) -> D
         except Known as e:
             report.known[str(e)] = report.known.get(str(e), 0) + 1
             found = None
-        report.schedules += not shortest
+        report.schedules += 1
         tick()
         if found:
             shortest.append(found)
@@ -253,7 +258,23 @@ def _round(live, here, kernel, report: Report, size: int, end: float, tick) -> D
 
     with contextlib.suppress(AssertionError, hypothesis.errors.Flaky, ExceptionGroup):  # it is in ``shortest``
         check()
-    return min(shortest, key=lambda d: (len(d.steps), len(d.init), d.steps)) if shortest else None
+    if not shortest:
+        return None
+    found = min(shortest, key=lambda d: (len(d.steps), len(d.init), d.steps))
+    while (shorter := _shorter(live, here, kernel, found)) is not None:
+        found = shorter
+    return found
+
+
+def _shorter(live, here, kernel, found: Disagreement) -> Disagreement | None:
+    """The same with a step or a page left out, if that still disagrees: Hypothesis may stop before it is shortest."""
+    cuts = [(found.init, found.steps[:n] + found.steps[n + 1 :]) for n in range(len(found.steps))]
+    cuts += [(found.init[:n] + found.init[n + 1 :], found.steps) for n in range(len(found.init)) if len(found.init) > 1]
+    for init, steps in cuts:
+        with contextlib.suppress(LitmusError, Spoiled, Known):  # a step may need the one that was left out
+            if shorter := compare(live, here, kernel, init, steps):
+                return shorter
+    return None
 
 
 def _bar(minutes: float):

@@ -101,6 +101,7 @@ INSTEAD = {  # what the lessons do where it is missing
     "pagemap": "lesson 01 shows the recorded bits",
     "vmsplice": "lessons take references on the model only, and show recorded observations",
     "io_uring": "pins are shown on the model, and as recorded",
+    "reclaim": "memory pressure is shown on the model, and as recorded",
     "pageout": "swap is shown on the model, and as recorded",
     "clear_refs": "soft-dirty tracking is shown on the model",
     "huge": "huge pages are shown on the model, and as recorded",
@@ -197,6 +198,7 @@ def _rows(p: Probe) -> list[tuple[str, str]]:
     out.append(("exclusive bit", here.missing.get("pagemap", "visible, without privilege")))
     hidden = [f"{name} ({reason})" for name, reason in here.missing.items() if name not in ("frames", "pagemap")]
     out.append(("not here", "; ".join(hidden) or "nothing"))
-    instead = dict.fromkeys(INSTEAD[name] for name in here.missing if name in INSTEAD)
+    without = {name for name in here.missing if name != "frames" or here.bits}
+    instead = [INSTEAD[name] for name in INSTEAD if name in without]
     out.append(("lessons", "; ".join(instead) or "use all of it"))
     return out

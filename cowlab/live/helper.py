@@ -17,16 +17,21 @@ import resource
 import select
 import signal
 import sys
+import time
 
 from . import calls
 from .actor import FINISH, INIT, act, resume
+from .cage import Cage
 from .kit import Kit, Trouble, address, ended, is_huge, make_file
 from .trials import facilities, zero_frames
 
 __all__ = ["main"]
 
+PAGEOUTS = 8  # times to ask again
+SQUEEZES = 8  # rounds of memory pressure: a page that was just used is given a second chance
 PATIENCE = 20_000  # ms in which a step has to be over; nothing that an actor is asked to do takes a hundredth of it
 REFERENCES = {"vmsplice", "io_uring", "odirect"}
+PRESENT, FRAME = 1 << 63, (1 << 55) - 1  # Documentation/admin-guide/mm/pagemap.rst
 
 
 class Actor:
@@ -74,12 +79,16 @@ class Run:
         self.faults: dict[int, str] = {}
         self.seen: list[dict[str, int | None]] = []
         self.results: list[str | None] = []
+        self.pinned: dict[int, int] = {}  # fixed buffer -> frame number, as far as it is shown
+        self.cage: Cage | None = None  # where there is memory pressure
 
     def go(self) -> dict:
         kit, program = self.kit, self.program
         kit.reserve(program)
         program["files"] = [make_file(value, attributes) for value, attributes in program["pages"]]
         try:
+            if any(step["op"] == "reclaim" for step in program["steps"]):
+                self.cage = Cage()
             try:
                 pid = os.fork()
             except OSError as e:
@@ -87,6 +96,8 @@ class Run:
             if pid == 0:
                 act(kit, program, 0)
             self.actors[0] = Actor(pid)
+            if self.cage:
+                self.cage.add(pid)
             if (answer := self.ask(0, INIT)).startswith("!"):
                 raise Trouble(f"init: {answer[1:]}")
             self.check_huge()
@@ -105,6 +116,8 @@ class Run:
                 if fd >= 0:
                     os.close(fd)
             drain_channels(kit)
+            if self.cage:
+                self.cage.remove()
 
     def ask(self, who: int, command: int) -> str | None:
         """One command, one answer; None: the process died of it."""
@@ -120,6 +133,8 @@ class Run:
 
     def step(self, n: int, step: dict) -> str | None:
         who, op, ref = step["proc"], step["op"], step["ref"]
+        if op == "reclaim":
+            return self.reclaim(step["page"])
         if who not in self.actors or not self.actors[who].alive:
             return None
         if op in ("put", "load", "store") and self.held.get(ref, "not held"):
@@ -142,11 +157,33 @@ class Run:
             self.actors[who].look_again()
         elif op in REFERENCES:
             self.held[ref] = error
+            if op == "io_uring" and not error:
+                self.pinned[ref] = (self.actors[who].entry(step["page"]) or 0) & FRAME
         elif op == "put":
             del self.held[ref]
+            self.pinned.pop(ref, None)
+        elif step["arg"] == "pageout":
+            self.page_out_again(n, step)
         if step["reg"] and (answer or op == "futex_wait"):
             self.regs[f"{self.names[who]}.{step['reg']}"] = error or answer
         return error or answer or None
+
+    def page_out_again(self, n: int, step: dict) -> None:
+        """madvise(MADV_PAGEOUT) passes over a page that is just being written to swap; a moment later it does not."""
+        for _ in range(PAGEOUTS):
+            if not (self.actors[step["proc"]].entry(step["page"]) or 0) & PRESENT:
+                return
+            time.sleep(0.002)
+            self.ask(step["proc"], n)
+
+    def reclaim(self, page: int) -> None:
+        """Press until no process has the page, but for what a fixed buffer pins."""
+        for _ in range(SQUEEZES):
+            self.cage.squeeze()
+            entries = [actor.entry(page) or 0 for actor in self.actors.values() if actor.alive]
+            if not [e for e in entries if e & PRESENT and e & FRAME not in self.pinned.values()]:
+                return
+        raise Trouble("memory pressure did not take the page")
 
     def look(self) -> None:
         """What pagemap says of every page of every live process."""
@@ -205,7 +242,7 @@ def prepare() -> None:
 
     SIGTERM, which also comes when the parent dies, unwinds the run: its actors are killed and waited for."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, terminated)
     calls.prctl(calls.PR_SET_PDEATHSIG, signal.SIGTERM)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
@@ -213,6 +250,11 @@ def prepare() -> None:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     gc.disable()
     gc.freeze()
+
+
+def terminated(*_) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: nothing may break into the clean-up
+    sys.exit(0)
 
 
 def main() -> None:

@@ -16,14 +16,14 @@ NEEDS = {
     "read": "", "write": "", "fork": "", "exec": "", "exit": "", "munmap": "", "mprotect": "", "madvise": "",
     "put": "", "load": "", "store": "io_uring", "filewrite": "file", "vmsplice": "vmsplice", "io_uring": "io_uring",
     "odirect": "odirect", "process_vm_readv": "process_vm_readv", "ptrace": "ptrace", "futex_wait": "futex_wait",
-    "clear_refs": "clear_refs",
+    "clear_refs": "clear_refs", "reclaim": "reclaim",
 }  # fmt: skip
 STEPS = tuple(NEEDS)
 MEANS = {  # an error's name -> what is behind it
     "ENOSYS": "the kernel has no such system call (too old, built without it, a sandbox such as gVisor, or seccomp)",
     "EPERM": "not permitted (seccomp, as in most containers, or a sysctl)",
-    "EACCES": "not permitted",
-    "ENOENT": "no /proc file for it",
+    "EACCES": "not permitted, or /proc is closed",
+    "ENOENT": "there is no /proc, or no such file in it",
     "EINVAL": "the kernel or the file system does not know it",
     "ENOMEM": "no memory may be locked (ulimit -l)",
     "no swap": "there is no swap",
@@ -40,6 +40,7 @@ WHAT = {  # a facility -> what it is for
     "futex_wait": "shared futexes",
     "clear_refs": "soft-dirty tracking",
     "pageout": "madvise pageout",
+    "reclaim": "memory pressure (a cgroup of our own, and swap)",
     "file": "memfd_create(2), page-cache pages",
     "huge": "transparent huge pages",
     "pagemap": 'the "exclusively mapped" bit of /proc/self/pagemap',
@@ -112,6 +113,9 @@ def refusal(test: Test, here: Reach) -> str:
             return "an O_DIRECT write is over before the next step, so --live needs its `put` right after it"
         if proc in test.threads:
             return "--live runs processes, not threads"
+    reclaims = any(a.op == "reclaim" for program in test.columns.values() for a in program)
+    if reclaims and (len(test.pages) > 1 or any(attributes for _, attributes in test.pages.values())):
+        return "memory pressure takes every page, so --live can `reclaim` where there is one, private and anonymous"
     for name, (value, attributes) in test.pages.items():
         if attributes & {"huge", "hugepte"} and "huge" in here.missing:
             return f"page {name} cannot be huge here: {here.missing['huge']}"

@@ -65,7 +65,7 @@ def execute(live: Session, here: Reach, first: str, pages: Pages, actions: Seque
     values = {rename(name): word(value) for name, value in (reply["values"] | reply["regs"]).items()}
     seen = [{rename(name): entry for name, entry in look.items()} for look in reply["seen"]]
     looks = _numbers(seen, here, pages) if here.frames else []
-    swapped = any(a.arg == "pageout" for a in actions)
+    swapped = any(a.arg == "pageout" or a.op == "reclaim" for a in actions)
     bits = [{name: _bits(entry) for name, entry in look.items() if entry is not None} for look in seen]
     results = [r if r is None else word(r) for r in reply["results"]]
     frames = looks[-1] if here.frames and not swapped else None
@@ -97,7 +97,16 @@ def _program(first: str, pages: Pages, actions: Sequence[Action]) -> tuple[dict,
             else a.arg
         )
         at = ref_pages[ref] if a.op in ("load", "store", "put") and ref is not None else at
-        steps.append({"proc": procs.index(a.proc), "op": a.op, "page": at, "arg": arg, "ref": ref, "reg": a.reg})
+        steps.append(
+            {
+                "proc": -1 if a.op == "reclaim" else procs.index(a.proc),
+                "op": a.op,
+                "page": at,
+                "arg": arg,
+                "ref": ref,
+                "reg": a.reg,
+            }
+        )
     return {
         "processes": procs, "pages": [(v and pattern(v), sorted(attributes)) for v, attributes in pages.values()],
         "huge": [bool(attributes & {"huge", "hugepte"}) for _, attributes in pages.values()], "steps": steps,

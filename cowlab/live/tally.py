@@ -85,6 +85,7 @@ class Tally(Shown):
     executions: int = 0  # as the model counts them
     runs: int = 0
     spoiled: dict[str, int] = field(default_factory=dict)
+    matched: bool = True  # False: the kernel behaves like no row, and ``kernel`` is only the newest
     reason: str = ""
     recorded: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -154,7 +155,8 @@ class Tally(Shown):
         how = f"a random sample of {self.runs} of {self.executions:,} schedules" if self.sampled else (
             f"all {self.executions:,} schedules")  # fmt: skip
         passes = "Ok" if c.passes(self.positive, self.negative) else "No"
-        lines = [f"Linux {self.release}, which behaves like {self.kernel.name}: {how} run."]
+        like = "" if self.matched else "no row of the model, so it is compared with "
+        lines = [f"Linux {self.release}, which behaves like {like}{self.kernel.name}: {how} run."]
         lines += [f"{n} runs could not be judged: {why}." for why, n in self.spoiled.items()]
         lines += [f"{n} runs left the model, as is known of {why}." for why, n in self.known.items()]
         lines += [f"{passes} ({c.quantifier} {c.text})",
@@ -187,7 +189,8 @@ def run(test: Test | str, schedule: str | None = None, limit: int = LIMIT, seed:
 def _run(live: Session, test: Test, schedule: str | None, limit: int, seed: int) -> Tally:
     here = reach(live)
     check(test, here)
-    kernel = generation(live) or list(KERNELS.values())[-1]
+    row = generation(live)
+    kernel = row or list(KERNELS.values())[-1]
     model = judge(test, kernel, schedule)
     wanted = [tuple(schedule.split())] if schedule is not None else list(orders(model, limit, random.Random(seed)))
     first, finals, violations, known, spoiled = test.processes[0], {}, [], {}, {}
@@ -207,14 +210,14 @@ def _run(live: Session, test: Test, schedule: str | None, limit: int, seed: int)
         if found and (why := explained(nearest)):
             known[why] = known.get(why, 0) + 1
         elif found:
-            both = tuple({"values": t.values, "frames": t.frames} for t in ways)
-            violations.append(Violation(test, kernel, order, steps, outcome, both, tuple(found)))
+            said = {_said(t.values, t.frames): {"values": t.values, "frames": t.frames} for t in ways}
+            violations.append(Violation(test, kernel, order, steps, outcome, tuple(said.values()), tuple(found)))
         key = (outcome.key, holds)
         old = finals.get(key)
         finals[key] = Final(1, holds, outcome, order, steps) if old is None else (
             Final(old.count + 1, holds, old.outcome, old.schedule, old.steps))  # fmt: skip
     return Tally(test, machine()["release"], kernel, model, tuple(finals.values()), tuple(violations), known,
-                 model.executions, len(wanted), spoiled)  # fmt: skip
+                 model.executions, len(wanted), spoiled, row is not None)  # fmt: skip
 
 
 def _initial(trace) -> dict[str, int]:

@@ -7,6 +7,7 @@ import signal
 from functools import cache
 
 from . import calls
+from .cage import Cage, write
 from .kit import BASE, STRIDE, Kit, ended, is_huge, make_file, open_direct
 
 __all__ = ["facilities", "zero_frames"]
@@ -128,6 +129,25 @@ def try_pageout(kit) -> str:
     return "" if entry_of(BASE) & SWAPPED else "no swap"
 
 
+def try_reclaim(kit) -> str:
+    with open("/proc/swaps") as f:
+        if len(f.readlines()) < 2:
+            return "no swap"
+    cage = Cage()
+    try:
+        cage.add(os.getpid())
+        try_pages(kit)
+        for _ in range(8):
+            cage.squeeze()
+            if entry_of(BASE) & SWAPPED:
+                return ""
+        return "no swap"
+    finally:
+        above = os.path.dirname(cage.path)
+        write(f"{above}/cgroup.procs", str(os.getpid()).encode())  # a cgroup with a process cannot be removed
+        cage.remove()
+
+
 def try_memfd(kit) -> None:
     fd = make_file(7, ["file"])
     calls.map_page(BASE, calls.PAGE, True, False, fd)
@@ -146,8 +166,8 @@ def try_huge(kit) -> str:
 TRIALS = {
     "fork": try_fork, "pagemap": try_pagemap, "vmsplice": try_vmsplice, "io_uring": try_io_uring,
     "process_vm_readv": try_process_vm_readv, "ptrace": try_ptrace, "odirect": try_odirect,
-    "futex_wait": try_futex, "clear_refs": try_clear_refs, "pageout": try_pageout, "file": try_memfd,
-    "huge": try_huge,
+    "futex_wait": try_futex, "clear_refs": try_clear_refs, "pageout": try_pageout, "reclaim": try_reclaim,
+    "file": try_memfd, "huge": try_huge,
 }  # fmt: skip
 
 
