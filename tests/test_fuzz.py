@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,10 +13,10 @@ from cowlab.cli import main
 from cowlab.litmus.parse import parse_init, parse_steps
 from cowlab.litmus.replay import replay
 from cowlab.live import fuzz as module
-from cowlab.live.fuzz import Known, compare, fuzz, programs
+from cowlab.live.fuzz import Known, Passing, _units, compare, fuzz, programs
 from cowlab.live.generation import generation
 from cowlab.live.reach import NEEDS, Reach, reach
-from cowlab.live.runs import Spoiled
+from cowlab.live.runs import Spoiled, execute
 from cowlab.live.session import Unreachable, session
 
 
@@ -40,7 +41,7 @@ def test_the_model_allows_what_the_live_kernel_does(live, count):
     @given(programs(here))
     def check(program):
         nonlocal judged
-        with contextlib.suppress(Spoiled, Known):
+        with contextlib.suppress(Spoiled, Known, Passing):
             assert compare(s, here, row, *program) is None
             judged += 1
 
@@ -109,9 +110,9 @@ def test_a_disagreement_is_shrunk_and_can_be_replayed(taken_for, tmp_path, capsy
     assert len(found.steps) <= 5, found
     with session() as s:
         here, row = reach(s), cowlab.kernel(taken_for)
-        for n in range(len(found.steps)):
-            with contextlib.suppress(cowlab.LitmusError, Known, Spoiled):
-                assert compare(s, here, row, found.init, found.steps[:n] + found.steps[n + 1 :]) is None, found
+        for n, size in _units(found.steps):
+            with contextlib.suppress(cowlab.LitmusError, Known, Passing, Spoiled):
+                assert compare(s, here, row, found.init, found.steps[:n] + found.steps[n + size :]) is None, found
     first, *_ = path.read_text().splitlines()
     path.write_text(first)
     line = json.loads(first)
@@ -121,6 +122,28 @@ def test_a_disagreement_is_shrunk_and_can_be_replayed(taken_for, tmp_path, capsy
     assert main(["replay", str(path)]) == 1
     assert "1 observations, 1 judged, 1 mismatches" in capsys.readouterr().out
     assert str(found) in str(report)
+
+
+@pytest.mark.parametrize("odd", [1, 2, 10_000], ids=["once", "twice", "always"])
+def test_what_does_not_come_back_is_told_apart(live, monkeypatch, capsys, odd):
+    """One run that no other run of the schedule confirms is printed and no disagreement; one that comes back is one."""
+    runs = 0
+
+    def strange(*args):
+        nonlocal runs
+        runs += 1
+        outcome = execute(*args)
+        return replace(outcome, values=outcome.values | {"P.x": "strange"}) if runs <= odd else outcome
+
+    monkeypatch.setattr(module, "execute", strange)
+    report = fuzz(1, seed=3, most=20)
+    found = report.passing if odd == 1 else report.disagreements
+    assert [bool(report.passing), bool(report.disagreements)] == [odd == 1, odd > 1]
+    assert "values.P.x: live strange" in str(report)
+    assert ("Seen once, and not in 4 more runs" in str(report)) == (odd == 1)
+    assert report.as_json()["passing" if odd == 1 else "disagreements"][0]["differences"] == [
+        str(d) for d in found[0].differences
+    ]
 
 
 def test_resuming(live, tmp_path):

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from interleave import executions
@@ -287,6 +288,26 @@ def test_a_violation_is_reported(here, monkeypatch, tmp_path, capsys):
     assert [m["kernel"] for m in report.mismatches]
     assert main(["litmus", "child-reads-parent-secret", "--live"]) == 1
     assert "VIOLATED" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("odd", [1, 2], ids=["once", "twice"])
+def test_a_run_that_does_not_come_back_is_not_counted(here, monkeypatch, odd):
+    """It is told, with its schedule, and no run is tallied for it; one that comes back is a violation."""
+    runs = 0
+
+    def strange(*args):
+        nonlocal runs
+        runs += 1
+        outcome = execute(*args)
+        return replace(outcome, values=outcome.values | {"P.x": "strange"}) if runs <= odd else outcome
+
+    monkeypatch.setattr("cowlab.live.tally.execute", strange)
+    tally = live.run("child-reads-parent-secret")
+    assert (len(tally.once), len(tally.violations)) == ((1, 0) if odd == 1 else (0, 1))
+    assert tally.agrees == (odd == 1)
+    assert sum(f.count for f in tally.finals) == tally.runs - len(tally.once)
+    assert ("left the model once" in str(tally)) == (odd == 1)
+    assert len(tally.as_json()["once"]) == len(tally.once)
 
 
 def test_a_huge_page_of_three_is_known(here):

@@ -15,7 +15,7 @@ from typing import Any
 from ..litmus import LitmusError
 from ..litmus.parse import parse_init, parse_steps
 from ..mm import KERNELS, Kernel
-from .compare import Difference, allowed, explained, judge_outcome
+from .compare import AGAIN, Difference, allowed, explained, judge_outcome, passing
 from .generation import generation
 from .reach import Reach, machine, reach
 from .runs import Outcome, Spoiled, execute
@@ -35,6 +35,10 @@ MISSING = "Hypothesis makes the schedules; install it with: pip install 'cowlab[
 
 class Known(Exception):
     """The model is known to err on this schedule, and why."""
+
+
+class Passing(Exception):
+    """A disagreement that did not come back; it is the argument."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ class Report:
     seed: int = 0  # of the round that comes next
     earlier: int = 0  # schedules of the sessions that this one resumes
     disagreements: list[Disagreement] = field(default_factory=list)
+    passing: list[Disagreement] = field(default_factory=list)  # seen once, and not in the runs after it
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -79,6 +84,7 @@ class Report:
             "per_second": round(self.schedules / self.seconds) if self.seconds else 0,
             "next_seed": self.seed, "schedules_before": self.earlier,
             "disagreements": [d.as_json(f"fuzz-{n}", self.kernel) for n, d in enumerate(self.disagreements, 1)],
+            "passing": [d.as_json(f"passing-{n}", self.kernel) for n, d in enumerate(self.passing, 1)],
         }  # fmt: skip
 
     def __str__(self) -> str:
@@ -88,24 +94,29 @@ class Report:
         lines += [f"{self.earlier} schedules in earlier sessions"] * bool(self.earlier)
         lines += [f"{self.spoiled} runs could not be judged"] * bool(self.spoiled)
         lines += [f"{n} differ as is known of {why}" for why, n in self.known.items()]
-        return "\n".join([*lines, *map(str, self.disagreements), f"Next seed: {self.seed}"])
+        once = [f"Seen once, and not in {AGAIN} more runs of the same schedule:\n{d}" for d in self.passing]
+        return "\n".join([*lines, *map(str, self.disagreements), *once, f"Next seed: {self.seed}"])
 
 
 def compare(
     live: Session, here: Reach, kernel: Kernel, init: Sequence[str], steps: Sequence[str]
 ) -> Disagreement | None:
-    """Run one schedule on both sides; None if the model allows what the live kernel did. Raises
-    Spoiled, and Known where they differ in a way that is known."""
+    """Run one schedule on both sides; None if the model allows what the live kernel did. Raises Spoiled, Known where
+    they differ in a way that is known, and Passing where they differed once and not again."""
     first, pages = parse_init(list(init))
     actions = parse_steps(list(steps), first, pages)
+    ways = allowed(kernel, first, pages, actions)
     outcome = execute(live, here, first, pages, actions)
-    nearest, found = judge_outcome(outcome, allowed(kernel, first, pages, actions))
+    nearest, found = judge_outcome(outcome, ways)
     if not found:
         return None
     if why := explained(nearest):
         raise Known(why)
     model = {"values": nearest.values, "frames": nearest.frames}
-    return Disagreement(tuple(init), tuple(steps), outcome, model, tuple(found))
+    differs = Disagreement(tuple(init), tuple(steps), outcome, model, tuple(found))
+    if passing(lambda: bool(judge_outcome(execute(live, here, first, pages, actions), ways)[1])):
+        raise Passing(differs)
+    return differs
 
 
 def programs(here: Reach):
@@ -250,6 +261,9 @@ def _round(live, here, kernel, report: Report, size: int, end: float, tick) -> D
         except Known as e:
             report.known[str(e)] = report.known.get(str(e), 0) + 1
             found = None
+        except Passing as e:
+            report.passing.append(e.args[0])
+            found = None
         report.schedules += 1
         tick()
         if found:
@@ -268,13 +282,23 @@ def _round(live, here, kernel, report: Report, size: int, end: float, tick) -> D
 
 def _shorter(live, here, kernel, found: Disagreement) -> Disagreement | None:
     """The same with a step or a page left out, if that still disagrees: Hypothesis may stop before it is shortest."""
-    cuts = [(found.init, found.steps[:n] + found.steps[n + 1 :]) for n in range(len(found.steps))]
+    cuts = [(found.init, found.steps[:n] + found.steps[n + size :]) for n, size in _units(found.steps)]
     cuts += [(found.init[:n] + found.init[n + 1 :], found.steps) for n in range(len(found.init)) if len(found.init) > 1]
     for init, steps in cuts:
-        with contextlib.suppress(LitmusError, Spoiled, Known):  # a step may need the one that was left out
+        with contextlib.suppress(LitmusError, Spoiled, Known, Passing):  # a step may need the one that was left out
             if shorter := compare(live, here, kernel, init, steps):
                 return shorter
     return None
+
+
+def _units(steps: Sequence[str]) -> list[tuple[int, int]]:
+    """(where, how many steps) can be left out: an O_DIRECT write is over at once, so it goes with its `put`.
+
+    >>> _units(["P: fork C", "C: odirect x -> r1", "C: put r1", "P: munmap x"])
+    [(0, 1), (1, 2), (3, 1)]
+    """
+    starts = [n for n in range(len(steps)) if n == 0 or " odirect " not in steps[n - 1]]
+    return [(n, end - n) for n, end in zip(starts, [*starts[1:], len(steps)], strict=False)]
 
 
 def _bar(minutes: float):
@@ -302,7 +326,7 @@ def _resume(path: Path) -> dict[str, int]:
     """What stands beside the file: {"next_seed", "schedules"}; zeros if nothing does. Raises LitmusError."""
     state = _state(path)
     try:
-        said = json.loads(state.read_text()) if state.exists() else {}
+        said = json.loads(state.read_text("utf-8")) if state.exists() else {}
         return {key: int(said.get(key, 0)) for key in ("next_seed", "schedules")}
     except (ValueError, TypeError, AttributeError):
         raise LitmusError(f"{state}: not the state of a fuzzing session", "delete it to begin again") from None
@@ -310,8 +334,8 @@ def _resume(path: Path) -> dict[str, int]:
 
 def _save(path: Path, report: Report, found: Disagreement | None) -> None:
     """Append the disagreement, and note which round comes next."""
-    with path.open("a") as f:
+    with path.open("a", encoding="utf-8") as f:
         if found:
             f.write(json.dumps(found.as_json(f"fuzz-seed{report.seed - 1}", report.kernel)) + "\n")
     total = {"next_seed": report.seed, "schedules": report.earlier + report.schedules}
-    _state(path).write_text(json.dumps(total) + "\n")
+    _state(path).write_text(json.dumps(total) + "\n", "utf-8")

@@ -9,7 +9,7 @@ from ..litmus import Test, Verdict, judge, load, parse
 from ..litmus import run as run_model
 from ..litmus.verdict import initial_frames
 from ..mm import KERNELS, Kernel
-from .compare import Difference, allowed, explained, judge_outcome
+from .compare import AGAIN, Difference, allowed, explained, judge_outcome, passing
 from .generation import generation
 from .reach import check, machine, reach
 from .recorded import find
@@ -88,6 +88,7 @@ class Tally(Shown):
     matched: bool = True  # False: the kernel behaves like no row, and ``kernel`` is only the newest
     reason: str = ""
     recorded: dict[str, dict[str, Any]] = field(default_factory=dict)
+    once: tuple[Violation, ...] = ()  # that did not come back in the runs after it, and are not tallied
 
     @property
     def reachable(self) -> bool:
@@ -129,7 +130,7 @@ class Tally(Shown):
             "executions": self.executions, "runs": self.runs, "sampled": self.sampled, "spoiled": self.spoiled,
             "positive": self.positive, "negative": self.negative, "finals": [f.as_json() for f in self.finals],
             "model": model, "agrees": self.agrees, "known": self.known,
-            "violations": [v.as_json() for v in self.violations],
+            "violations": [v.as_json() for v in self.violations], "once": [v.as_json() for v in self.once],
         }  # fmt: skip
 
     header = ("runs", "", "final state")
@@ -159,6 +160,8 @@ class Tally(Shown):
         lines = [f"Linux {self.release}, which behaves like {like}{self.kernel.name}: {how} run."]
         lines += [f"{n} runs could not be judged: {why}." for why, n in self.spoiled.items()]
         lines += [f"{n} runs left the model, as is known of {why}." for why, n in self.known.items()]
+        lines += [f'Schedule "{" ".join(v.schedule)}" left the model once, and not in {AGAIN} more runs: it is not '
+                  f"counted. {'; '.join(map(str, v.differences))}." for v in self.once]  # fmt: skip
         lines += [f"{passes} ({c.quantifier} {c.text})",
                   f"Observation {self.test.name} {self.verdict} {self.positive} {self.negative}",
                   f"Model {self.kernel.name} {self.model.verdict} {self.model.positive} {self.model.negative}: "
@@ -193,7 +196,7 @@ def _run(live: Session, test: Test, schedule: str | None, limit: int, seed: int)
     kernel = row or list(KERNELS.values())[-1]
     model = judge(test, kernel, schedule)
     wanted = [tuple(schedule.split())] if schedule is not None else list(orders(model, limit, random.Random(seed)))
-    first, finals, violations, known, spoiled = test.processes[0], {}, [], {}, {}
+    first, finals, violations, once, known, spoiled = test.processes[0], {}, [], [], {}, {}
     for order in wanted:
         trace = run_model(test, kernel, order)
         actions = [m.action for m in trace.moments[1:]]
@@ -211,13 +214,17 @@ def _run(live: Session, test: Test, schedule: str | None, limit: int, seed: int)
             known[why] = known.get(why, 0) + 1
         elif found:
             said = {_said(t.values, t.frames): {"values": t.values, "frames": t.frames} for t in ways}
-            violations.append(Violation(test, kernel, order, steps, outcome, tuple(said.values()), tuple(found)))
+            bad = Violation(test, kernel, order, steps, outcome, tuple(said.values()), tuple(found))
+            if passing(lambda a=actions, w=ways: bool(judge_outcome(execute(live, here, first, test.pages, a), w)[1])):
+                once.append(bad)
+                continue
+            violations.append(bad)
         key = (outcome.key, holds)
         old = finals.get(key)
         finals[key] = Final(1, holds, outcome, order, steps) if old is None else (
             Final(old.count + 1, holds, old.outcome, old.schedule, old.steps))  # fmt: skip
     return Tally(test, machine()["release"], kernel, model, tuple(finals.values()), tuple(violations), known,
-                 model.executions, len(wanted), spoiled, row is not None)  # fmt: skip
+                 model.executions, len(wanted), spoiled, row is not None, once=tuple(once))  # fmt: skip
 
 
 def _initial(trace) -> dict[str, int]:
