@@ -121,7 +121,10 @@ def killed(rng, how=signal.SIGKILL):
     """A process that runs schedules, killed at a random moment."""
     script = LOOP.format(init=INIT, steps=STEPS)
     env = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=env)
+    child = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, env=env,
+        preexec_fn=lambda: signal.signal(how, signal.SIG_DFL) if how != signal.SIGKILL else None,  # under nohup
+    )  # fmt: skip
     try:
         if rng.random() < 0.7:
             child.stdout.readline()
