@@ -73,3 +73,30 @@ def test_points_come_through(nbgrader, tmp_path):
         rows = {r["student_id"]: (float(r["score"]), float(r["max_score"])) for r in csv.DictReader(file)}
     most = exercise(form).points
     assert rows == {"alice": (most, most), "bob": (4.5, most), "carol": (0.0, most)}
+
+
+def test_feedback_goes_back_through_the_exchange(nbgrader, tmp_path):
+    """Handed out, fetched, submitted and collected by nbgrader, graded by cowlab; nbgrader brings its page back."""
+    course, student = tmp_path / "course", tmp_path / "student"
+    form = ROOT / "exercises" / f"{NAME}.ipynb"
+    (course / "source" / "ex").mkdir(parents=True)
+    student.mkdir()
+    (tmp_path / "exchange").mkdir()
+    (tmp_path / "exchange").chmod(0o777)
+    for folder in (course, student):
+        (folder / "nbgrader_config.py").write_text(f"{CONFIG}c.Exchange.root = {str(tmp_path / 'exchange')!r}\n")
+    (course / "source" / "ex" / form.name).write_bytes(form.read_bytes())
+    nbgrader(course, "generate_assignment", "ex")
+    nbgrader(course, "release_assignment", "ex")
+    nbgrader(student, "fetch_assignment", "ex")
+    nbgrader(student, "submit", "ex")
+    nbgrader(course, "collect", "ex")
+    words = ["grade", "submitted", "--csv", "marks.csv", "--html", "feedback", "--no-nbval"]
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-m", "cowlab.cli", *words], cwd=course, env=env, check=True, capture_output=True)
+    (page,) = course.glob(f"feedback/*/ex/{NAME}.html")
+    nbgrader(course, "release_feedback", "ex")
+    nbgrader(student, "fetch_feedback", "ex")
+    (fetched,) = student.glob(f"ex/feedback/*/{NAME}.html")
+    assert fetched.read_text() == page.read_text()
+    assert "0 of 3" in fetched.read_text()

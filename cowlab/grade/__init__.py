@@ -11,14 +11,19 @@ Adding an exercise in one file
 ------------------------------
 
 Write ``tests/solutions/NN-name.ipynb``. It is the only file with answers in it, and never in the wheel. Its code cells
-have nbgrader's metadata (schema 3), with a Python name as ``grade_id``:
+have nbgrader's metadata (schema 3), with a Python name as ``grade_id``, so that it is quickest to copy a source and to
+change it::
+
+    "metadata": {"nbgrader": {"schema_version": 3, "grade_id": "q1", "solution": true, "grade": false, "locked": false,
+                              "task": false},
+                 "cowlab": {"call": "q1", "parts": 2, "hints": ["...", "...", "..."]}}
 
 * *setup* (``locked``, neither ``solution`` nor ``grade``): imports, and what the questions are about. Such cells may
   stand anywhere; they must print nothing.
 * *a question's answer*, ``q1`` (``solution``): first what learners are handed out, then between ``### BEGIN SOLUTION``
   and ``### END SOLUTION`` the reference. Beside ``nbgrader`` it has ``cowlab``: ``call`` is the expression that gives
   the answer as plain data, mostly ``q1`` itself; ``hints`` are three texts; ``parts`` is in how many equal parts the
-  points come (2: all, half or nothing).
+  points come (2: all, half or nothing); ``difficulty`` is how to measure it, in the words of :mod:`.difficulty`.
 * *its check*, ``q1_check`` (``grade``, ``locked``, ``points``), which assigns ``advice`` and knows no key::
 
       advice = check_schedule(test, q1, "v5.7", shortest=True)
@@ -27,7 +32,8 @@ have nbgrader's metadata (schema 3), with a Python name as ``grade_id``:
 
 * *known answers*, as many as you like, with ``cowlab`` metadata alone: ``{"known": {"of": "q1", "name": "too long",
   "score": 0.5, "says": "shorter", "believes": ["M9"]}}``; ``says`` (a piece of what it is told), ``believes`` and
-  ``hint`` may be left out. The cell is the answer. Give two right ones that differ, and three wrong ones.
+  ``hint`` may be left out, and ``slip`` marks a wrong answer that stands for no misconception. The cell is the answer.
+  Give two right ones that differ, and three wrong ones.
 
 Then ``cowlab grade --self-test tests/solutions/NN-name.ipynb`` proves that the reference earns full marks, an empty
 answer none, and each known answer what you say; ``cowlab release`` makes ``exercises/NN-name.ipynb`` of it.

@@ -181,7 +181,7 @@ def _process(job: dict, limits: Limits, env: dict[str, str] | None = None, files
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=scratch,
             env=environment(scratch) | (env or {}), close_fds=True, start_new_session=True,
         )  # fmt: skip
-        job = job | {"scratch": scratch, "ladder": limits.ladder}
+        job = job | {"scratch": scratch, "ladder": limits.ladder, "parent": os.getpid()}
         with contextlib.suppress(BrokenPipeError):
             popen.stdin.write(json.dumps(job).encode() + b"\n")
             popen.stdin.flush()

@@ -77,9 +77,9 @@ def by_namespaces(scratch: str) -> str:
     uid, gid = os.geteuid(), os.getegid()
     call("unshare", flags)
     if not root:
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
-        Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+        Path("/proc/self/setgroups").write_text("deny", "ascii")
+        Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1", "ascii")
+        Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1", "ascii")
     mount(None, "/", None, MS_REC | MS_PRIVATE)
     return f"namespaces (mount, pid, net, ipc, uts{'' if root else ', user'}), a root of its own"
 

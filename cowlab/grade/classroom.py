@@ -1,33 +1,26 @@
-"""A whole class: who gets which problem, and grading many submissions at a time, from where a run was broken off.
+"""A class and its problems: who gets which, and whose a submission is.
 
 A roster is a CSV file whose first column is a student's id, under a heading. A student's seed is made of the id alone,
 so that nothing has to be kept: the same roster gives the same problems again. What is handed in is graded on the
 student's own problem, whatever the file says.
 """
 
-import contextlib
 import csv
 import hashlib
 import json
-import os
 import re
-import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
-from typing import Any
 
 from ..litmus.errors import LitmusError
 from .notebook import Exercise, read_notebook, source
 
-__all__ = ["Journal", "fingerprint", "hand_out", "reseeded", "roster", "run_class", "seed_of", "student_of"]
+__all__ = ["hand_out", "reseeded", "roster", "seed_of", "student_of"]
 
 SEED = re.compile(r"^SEED = 0$", re.MULTILINE)  # in a setup cell
 ID = re.compile(r"[\w.@+-]{1,80}")
 SEEDS = 1 << 31
-MOST = 64 << 20  # bytes of a file that are looked at; no submission of this size is graded
 
 
 def roster(path: Path) -> list[str]:
@@ -88,67 +81,3 @@ def student_of(path: str | Path, ids: Iterable[str]) -> str:
     above = [p for p in reversed(Path(path).parts[:-1]) if p in known]
     stem = Path(path).stem
     return next(iter(above), "") or max((i for i in known if stem == i or stem.endswith(f"-{i}")), key=len, default="")
-
-
-def fingerprint(path: str | Path, *circumstances: Any) -> str:
-    """Of a file and of all that its marks hang on; an empty string if it is not to be read."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    with os.fdopen(fd, "rb") as file:
-        about = os.fstat(fd)
-        if not stat.S_ISREG(about.st_mode) or about.st_size > MOST:
-            return ""
-        told = json.dumps([str(path), *circumstances], sort_keys=True, default=repr).encode()
-        return hashlib.sha256(told + b"\0" + file.read()).hexdigest()
-
-
-class Journal:
-    """Results on disk, one JSON line each, written as soon as there is one. A line that was cut off is not there."""
-
-    def __init__(self, path: Path | None):
-        self.path, self.known, self.lock = path, {}, Lock()
-        if path is None:
-            return
-        with contextlib.suppress(FileNotFoundError):
-            for line in path.read_bytes().splitlines():
-                with contextlib.suppress(ValueError):
-                    entry = json.loads(line)
-                    if isinstance(entry, dict) and isinstance(entry.get("result"), dict):
-                        self.known[entry.get("of")] = entry["result"]
-
-    def add(self, key: str, result: dict[str, Any]) -> None:
-        if self.path is None or not key:
-            return
-        line = json.dumps({"of": key, "result": result}).encode()
-        with self.lock, open(self.path, "ab") as file:
-            file.write(b"\n" + line + b"\n")  # a line that was cut off before is ended first
-            file.flush()
-            os.fsync(file.fileno())
-
-
-def run_class(
-    paths: Sequence[str],
-    grade_one: Callable[[str], dict[str, Any]],
-    key_of: Callable[[str], str],
-    jobs: int = 1,
-    journal: Path | None = None,
-) -> Iterator[tuple[dict[str, Any], bool]]:
-    """The result of each path, in order, and whether it was in the journal already. ``jobs`` are graded at a time; each
-    is journalled as soon as it is done, and graded again only if its key has changed."""
-    kept = Journal(journal)
-
-    def one(path: str) -> tuple[dict[str, Any], bool]:
-        key = key_of(path)
-        if key and key in kept.known:
-            return kept.known[key], True
-        result = grade_one(path)
-        kept.add(key, result)
-        return result, False
-
-    pool = ThreadPoolExecutor(jobs)  # the work is done in processes of their own
-    try:
-        yield from pool.map(one, paths)
-    finally:
-        pool.shutdown(cancel_futures=True)

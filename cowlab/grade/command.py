@@ -29,15 +29,18 @@ def add_parser(commands) -> None:
                    "(default: the exercises of cowlab, by name)")  # fmt: skip
     p.add_argument("--json", action="store_true", help="print one JSON document")
     p.add_argument("--csv", type=Path, metavar="F", help="write a table of points, and of misconceptions")
-    p.add_argument("--html", type=Path, metavar="DIR", help="write a page for each submission")
+    p.add_argument("--html", type=Path, metavar="DIR", help="write a class report, index.html, and a page for each "
+                   "submission, in folders like those of the submissions")  # fmt: skip
     p.add_argument("--time", type=_seconds, default=10.0, metavar="S", help="seconds for each answer (default: 10)")
     p.add_argument("--memory", type=_megabytes, default=1024, metavar="MB", help="of address space (default: 1024)")
     p.add_argument("--require-isolation", choices=LADDER, default="limits", metavar="KIND",
                    help="grade only with this isolation or a stricter one: limits, landlock, namespaces")  # fmt: skip
     p.add_argument("--no-nbval", dest="nbval", action="store_false", help="take the rubric's word, start no kernel")
-    p.add_argument("--jobs", type=_count, default=1, metavar="N", help="submissions at a time (default: 1)")
+    p.add_argument("--jobs", type=_count, metavar="N", help="submissions at a time (default: 1)")
+    p.add_argument("--scheduler", metavar="ADDRESS", help="have the workers of this Dask scheduler do it")
     p.add_argument("--journal", type=Path, metavar="F", help="keep results in this file as they come; a run that was "
-                   "broken off goes on from there, and what has not changed is not graded again")  # fmt: skip
+                   "broken off goes on from there, and what has not changed is not graded again (default: beside the "
+                   "table of --csv, with the ending .journal)")  # fmt: skip
     p.add_argument("--seed", type=_count0, default=0, metavar="N", help="they were handed out with this seed")
     p.add_argument("--students", type=Path, metavar="CSV", help="they were handed out by this roster: a submission is "
                    "in a folder with its student's id, or its name ends in -ID")  # fmt: skip
@@ -88,70 +91,29 @@ def _megabytes(text: str) -> int:
 
 
 def run_grade(args) -> int:
+    if not sys.platform.startswith("linux"):  # and some of what follows cannot even be loaded
+        raise LitmusError("cowlab grade needs Linux", "grade in a container, or on another machine")
     from .box import Limits
     from .notebook import exercise, exercises
+    from .run import Work
     from .validate import require
 
-    if not sys.platform.startswith("linux"):
-        raise LitmusError("cowlab grade needs Linux", "grade in a container, or on another machine")
     limits = Limits(args.time, args.memory, args.require_isolation)
-    if args.nbval:
-        require()
+    by = require() if args.nbval else ""
     if args.self_test:
         return _self_test(args, limits)
     loaded = [exercise(p) for p in args.exercise or exercises().values()]
     if not loaded:
         raise LitmusError("no exercise to grade against", "give one with --exercise FILE")
-    given = {e.name: e for e in loaded}
-    if args.csv and not args.csv.absolute().parent.is_dir():
-        raise LitmusError(f"{args.csv.parent} is no folder", "make it first, or write the table elsewhere")
-    results, paths = [], [p for word in args.paths for p in submissions(word)]
-    for result, kept in _graded(args, paths, given, limits):
-        results.append(result)
-        if not args.json:
-            told = "  (graded before)" if kept else ""
-            print(f"{len(results)} of {len(paths)}  {result['submission']}{told}", file=sys.stderr)
-    _write(args, results)
-    return 0
+    if args.jobs and args.scheduler is not None:
+        raise LitmusError("--jobs and --scheduler exclude each other", "a cluster does as many as its workers can")
+    for what, file in (("the table", args.csv), ("the journal", args.journal)):
+        if file and not file.absolute().parent.is_dir():
+            raise LitmusError(f"{file.parent} is no folder", f"make it first, or write {what} elsewhere")
+    from .classrun import grade_class
 
-
-def _graded(args, paths, given, limits):
-    """The result of each path, and whether it was in the journal."""
-    from .. import __version__
-    from .classroom import fingerprint, reseeded, roster, run_class, seed_of, student_of
-    from .marking import grade, no_problem_of
-
-    ids = roster(args.students) if args.students else None
-    if args.journal and not args.journal.absolute().parent.is_dir():
-        raise LitmusError(f"{args.journal.parent} is no folder", "make it first, or keep the journal elsewhere")
-
-    def seed(path: str) -> int | None:
-        student = student_of(path, ids) if ids else ""
-        return args.seed if ids is None else seed_of(student) if student else None
-
-    def one(path: str) -> dict:
-        n = seed(path)
-        if n is None:
-            return no_problem_of(path, f"belongs to nobody in {args.students}")
-        return grade(path, {name: reseeded(e, n) for name, e in given.items()}, limits, args.nbval)
-
-    def key(path: str) -> str:
-        return fingerprint(path, seed(path), repr(given), repr(limits), args.nbval, __version__)
-
-    return run_class(paths, one, key, args.jobs, args.journal)
-
-
-def _write(args, results) -> None:
-    from .report import as_csv, as_text, write_html
-
-    try:
-        if args.csv:
-            args.csv.write_text(as_csv(results), "utf-8")
-        if args.html:
-            write_html(results, args.html)
-    except OSError as e:
-        raise LitmusError(f"{e.filename}: cannot be written ({e.strerror})", "write the report elsewhere") from None
-    print(json.dumps(results, indent=1) if args.json else as_text(results))
+    paths = list(dict.fromkeys(p for word in args.paths for p in submissions(word)))
+    return grade_class(args, paths, Work({e.name: e for e in loaded}, limits, by))
 
 
 def submissions(word: str) -> Iterator[str]:

@@ -18,18 +18,21 @@ from typing import Any
 from .. import designs
 from ..course.check import Advice, listed
 from ..litmus import LitmusError, Test, Trace, Verdict, catalogue, judge, load, parse
-from ..mm import CALLERS, KERNELS, ROADS, Kernel, kernel
-from ..mm.callers import MIRRORS, flags_of
-from ..mm.gup import FOLL_WRITE
+from ..mm import Kernel, kernel
 from .rubric import _shape, row
 
-__all__ = ["callers", "check_design", "check_report", "check_row", "check_separates", "standing"]
+__all__ = ["check_design", "check_report", "check_row", "check_separates", "within"]
 
 # What somebody believes whose design leaves this test broken: it is the execution that refutes the belief.
 SHOWS = {
     "child-reads-parent-secret": "M7",
     "reference-before-fork-leaks": "M12",
     "reference-lost-after-mprotect": "M13",
+}
+DESIGNED = SHOWS | {
+    "zero-page-stays-shared": "M14",
+    "file-page-copied-for-a-reader": "M14",
+    "pin-kept-when-the-child-exits": "M8",
 }
 
 
@@ -104,11 +107,20 @@ def _trace(verdict: Verdict) -> Trace:
 
 
 def check_design(
-    changes: Mapping[str, Any], base: str, *, coherence: int, pages: int, regression: int = 0, also: Sequence[str] = ()
+    changes: Mapping[str, Any],
+    base: str,
+    *,
+    coherence: int,
+    pages: int,
+    regression: int = 0,
+    also: Sequence[str] = (),
+    workloads: Sequence[str] = tuple(designs.WORKLOADS),
+    without: Sequence[str] = (),
 ) -> Advice:
     """A design: fields of ``base`` changed, assessed by :mod:`cowlab.designs`. A design that fails one test of
     isolation earns nothing. Else a quarter each for that, for at most ``coherence`` and ``regression`` failures, and
-    for at most so many ``pages``. ``also`` are more tests that are to come out as on v5.7, counted as regressions.
+    for at most so many ``pages`` in these workloads. ``also`` are more tests that are to come out as on v5.7, counted
+    as regressions; ``without``: rules that may not be used.
 
     >>> check_design({"reuse": "sole_reference"}, "v5.7", coherence=9, pages=11).score
     0.0
@@ -116,13 +128,15 @@ def check_design(
     mine, problem = _changed(changes, base)
     if problem:
         return problem
+    if used := sorted({str(rule) for rule in changes.values()} & set(without)):
+        return Advice((f"`{used[0]}` may not be used here. Which other rule answers the same question?",), hint=1)
     found = designs.assess(mine)
-    fails = dict(found.fails)
-    old = kernel("v5.7")
-    fails["regression"] += tuple(n for n in also if judge(load(n), mine).verdict != judge(load(n), old).verdict)
-    filled, legal = sum(found.columns[len(designs.TESTS) :]), {"coherence": coherence, "regression": regression}
-    believes = tuple(SHOWS[n] for names in fails.values() for n in names if n in SHOWS)
-    if lost := fails["isolation"]:
+    fails, filled = _counted(found, also, workloads)
+    legal = {"coherence": coherence, "regression": regression}
+    lost = fails["isolation"]  # of a design that leaks, the rest is not told
+    failed = lost or tuple(n for names in fails.values() for n in names)
+    believes = tuple(dict.fromkeys(DESIGNED[n] for n in failed if n in DESIGNED))
+    if lost:
         said = (f"It leaks: {len(lost)} of {len(designs.TESTS['isolation'])} tests of isolation are lost. One is "
                 f"{lost[0]}.", "A design that leaks earns nothing, whatever else it is good for.")  # fmt: skip
         return Advice(said, 0.0, _trace(judge(load(lost[0]), mine)), believes, 1)
@@ -132,44 +146,48 @@ def check_design(
         example = "" if good else f", such as {names[0]}"
         said.append(f"{kind}: {len(names)} lost{example}; allowed {most}.")
         worst = worst or (None if good else names[-1])
-    spent = [f"{w} {found.copies[w] + found.zeros[w]}" for w in designs.WORKLOADS]
+    spent = [f"{w} {found.copies[w] + found.zeros[w]}" for w in workloads]
     said.append(f"pages: {filled} ({', '.join(spent)}); allowed {pages}.")
     score = (1 + sum(len(fails[kind]) <= most for kind, most in legal.items()) + (filled <= pages)) / 4
     trace = _trace(judge(load(worst), mine)) if worst else None
     return Advice(tuple(said), score, trace, believes, 3 if filled > pages else 2)
 
 
-def standing(changes: Mapping[str, Any], base: str, front: Sequence[designs.Assessment] = ()) -> str:
-    """Where a design stands among history's kernels and the roads not taken: a line each, less being better; `*` is
-    on the Pareto front, so no other line beats it. With ``front``, what ``designs.pareto(designs.table())`` found,
-    the designs that no other one beats stand there as well.
-    """
-    mine, problem = _changed(changes, base)
-    if problem:
-        return repr(problem)
-    yours = designs.assess(mine)
-    past = [designs.assess(k) for k in (KERNELS | ROADS).values()]
-    lines = [*past, *front, yours]
-    best = designs.pareto(lines)
-    heads = [*designs.TESTS, *designs.WORKLOADS]
-    wide = max(len(a.kernel.name) for a in lines)
-    text = [" " * (wide + 2) + "".join(f"{h[:9]:>10}" for h in heads)]
-    for a in lines:
-        star = "*" if any(a.columns == b.columns for b in best) else " "
-        text.append(f"{star} {a.kernel.name:<{wide}}" + "".join(f"{n:>10}" for n in a.columns))
-    if stronger := [a.kernel.name for a in lines if a.beats(yours)]:
-        text.append(f"Yours is beaten by {listed(stronger, 'and')}: nowhere worse, and somewhere better.")
-    else:
-        text.append("Nothing in this table beats yours.")
-    return "\n".join(text)
+def within(
+    found: designs.Assessment,
+    *,
+    coherence: int,
+    pages: int,
+    regression: int = 0,
+    also: Sequence[str] = (),
+    workloads: Sequence[str] = tuple(designs.WORKLOADS),
+    without: Sequence[str] = (),
+) -> bool:
+    """Would this design earn all of :func:`check_design`? The limits are its."""
+    if set(found.answers.values()) & set(without) or found.fails["isolation"]:
+        return False
+    if len(found.fails["coherence"]) > coherence or len(found.fails["regression"]) > regression:
+        return False
+    fails, filled = _counted(found, also, workloads)
+    return filled <= pages and len(fails["regression"]) <= regression
+
+
+def _counted(found: designs.Assessment, also: Sequence[str], workloads: Sequence[str]) -> tuple[dict, int]:
+    """The tests that fail, of each kind, with those of ``also``; and the pages filled in these workloads."""
+    fails, old = dict(found.fails), kernel("v5.7")
+    fails["regression"] += tuple(n for n in also if judge(load(n), found.kernel).verdict != judge(load(n), old).verdict)
+    return fails, sum(found.copies[w] + found.zeros[w] for w in workloads)
 
 
 # Tests
 
 
-def check_separates(text: str, one: Sequence[str], other: Sequence[str]) -> Advice:
+def check_separates(
+    text: str, one: Sequence[str], other: Sequence[str], steps: Sequence[str] = (), without: Sequence[str] = ()
+) -> Advice:
     """A litmus test with one verdict on all kernels of ``one`` and another on all of ``other``. Half if it tells the
-    first of each apart but is not the same within a group; half if it stands in the catalogue already.
+    first of each apart but is not the same within a group; half if it stands in the catalogue already. ``steps`` have
+    to occur in it, and those of ``without`` must not.
 
     >>> check_separates(load("reference-lost-after-mprotect").text, ["v5.9"], ["v5.19"]).score
     0.5
@@ -177,12 +195,19 @@ def check_separates(text: str, one: Sequence[str], other: Sequence[str]) -> Advi
     test, problem = _parsed(text)
     if problem:
         return problem
+    used = {a.op for program in test.columns.values() for a in program}
     found = {name: judge(test, kernel(name)) for name in (*one, *other)}
     a, b = found[one[0]], found[other[0]]
     if a.verdict == b.verdict:
         return Advice((f"It parses. {one[0]}: {a.verdict}, {other[0]}: {b.verdict}. So it tells them not apart.",
                        "Here is one of its executions. Which of the two kernels would do something else, and when?"),
                       0.0, b.finals[-1].trace, ("M12",) if _before_fork(test) else (), 1)  # fmt: skip
+    if missing := [f"`{op}`" for op in steps if op not in used]:
+        return Advice((f"Right: {one[0]}: {a.verdict}, {other[0]}: {b.verdict}.",
+                       f"But {listed(missing, 'and')} should occur in it."), 0.5, None, (), 2)  # fmt: skip
+    if barred := [f"`{op}`" for op in without if op in used]:
+        return Advice((f"Right: {one[0]}: {a.verdict}, {other[0]}: {b.verdict}.",
+                       f"But {listed(barred, 'and')} must not occur in it."), 0.5, None, (), 2)  # fmt: skip
     known = next((name for name in catalogue() if _shape(load(name)) == _shape(test)), None)
     if known:
         return Advice((f"Right: {one[0]}: {a.verdict}, {other[0]}: {b.verdict}.", f"But that is {known} of the "
@@ -245,19 +270,3 @@ def check_report(answer: Mapping[str, Any], steps: Sequence[str], seen: Mapping[
         shows = _trace(judge(test, kernel(str(wrong[0]))))
         return Advice((*said, f"Your verdict for {wrong[0]} is not what the model finds."), 0.5, shows, ("M18",), 3)
     return Advice((*said, f"So are your verdicts on {listed([str(n) for n in given], 'and')}."), 1.0)
-
-
-# Callers
-
-
-def callers(names: Sequence[str], program: str, on: str) -> list[list[str]]:
-    """What is true of some callers on one kernel, a row each: what it asks for (``writes``, ``address`` or ``data``),
-    what becomes of the page (``told``, ``let go`` or ``held``), and whether the condition of ``program``, a litmus test
-    with {0} for the caller, can hold (``yes`` or ``no``)."""
-    k, found = kernel(on), []
-    for op in names:
-        caller = CALLERS[op]
-        asks = "writes" if flags_of(k, op) & FOLL_WRITE else "address" if caller.lasts == "a moment" else "data"
-        keeps = "told" if op in MIRRORS else "let go" if caller.lasts in ("a moment", "one call") else "held"
-        found.append([asks, keeps, "yes" if judge(parse(program.format(op)), k).positive else "no"])
-    return found

@@ -8,7 +8,6 @@ expression over the names of the setup cells and this module as ``measure``, suc
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
@@ -17,23 +16,34 @@ from ..litmus import LitmusError, Test
 from ..litmus.run import ready
 from ..mm import kernel, step
 from . import seeds
+from .design_rubric import within
 from .notebook import exercise, part, read_notebook
+from .search import Difficulty, design, invariant, litmus_tests, rows
 
-__all__ = ["Difficulty", "cards", "choices", "measured", "moves", "schedules", "table"]
+__all__ = [
+    "ALONE", "TAKERS", "Difficulty", "cards", "choices", "design", "invariant", "litmus_tests", "measured", "moves",
+    "rows", "schedules", "table", "told", "within",
+]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Difficulty:
-    """``shortest`` moves make a solution, or have to be followed; ``solutions`` of that length are right, out of
-    ``tries`` (0: not counted)."""
+# The steps that tests are made of, where all tests up to a length are tried
+TAKERS = {
+    "P": ["fork C", "write x new", "read x", "vmsplice x -> pipe", "gup x -> pipe"],
+    "C": ["vmsplice x -> pipe", "gup x -> pipe", "gup_fast_only x -> pipe", "read x", "write x mine", "munmap x",
+          "exit", "exec", "madvise x dontneed"],
+}  # fmt: skip
+ALONE = ["write x new", "read x", "mprotect x ro", "mprotect x rw", "munmap x", "madvise x dontneed"]
 
-    shortest: int
-    solutions: int
-    tries: int = 0
 
-    def __str__(self) -> str:
-        out_of = f" out of {self.tries:,}" if self.tries else ""
-        return f"shortest solution {self.shortest} moves; solutions of that length: {self.solutions:,}{out_of}"
+def told(steps: Sequence[str]) -> tuple[dict[str, list[str]], str]:
+    """Of a report that speaks of these steps (who takes the reference, the fork, and how the child goes): what a test
+    may be made of, and its last line. A child that holds is about a leak, a parent about what it misses."""
+    taken, _, gone = steps
+    leaves = {"munmap": "munmap x", "madvise": "madvise x dontneed"}.get(gone, gone)
+    holds = [f"{taken} x -> r"]
+    if taken in ("vmsplice", "gup_fast_only"):
+        return {"P": ["fork C", "write x new", "read x"], "C": [*holds, leaves, "read x"]}, "forall C.r != new"
+    return {"P": ["fork C", *holds, "write x new", "read x"], "C": [leaves, "read x"]}, "forall P.r == new"
 
 
 def schedules(test: Test, rules: str = "v5.7") -> Difficulty:
@@ -81,9 +91,9 @@ def choices(followed: int, *questions: Mapping | int) -> Difficulty:
     return Difficulty(followed, 1, prod(q if isinstance(q, int) else len(q) for q in questions))
 
 
-def table(rows: Sequence[Sequence]) -> Difficulty:
-    """Of a table to fill in, a row for each move or process."""
-    return Difficulty(len(rows), 1)
+def table(rows: int, *ways: int) -> Difficulty:
+    """Of a table to fill in: so many rows, and in how many ways each cell of a row can be filled (none: endless)."""
+    return Difficulty(rows, 1, prod(ways) ** rows if ways else 0, "rows")
 
 
 def measured(path: Path) -> dict[str, Difficulty | None]:

@@ -42,6 +42,12 @@ def main() -> int:
         if os.waitstatus_to_exitcode(status) != CANNOT or not reason:
             break
         print(json.dumps({"cannot": f"{kind}: {reason}"}), file=sys.stderr)
+    if os.getppid() != job["parent"]:  # it was killed, and clears up no more
+        from cowlab.grade.box import remove
+
+        os.chdir("/")
+        remove(job["scratch"])
+        return 1
     code = os.waitstatus_to_exitcode(status)
     print(json.dumps({"ended": code}), file=sys.stderr, flush=True)
     return 0
@@ -73,7 +79,7 @@ def children() -> list[int]:
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             with contextlib.suppress(OSError):
-                stat = Path("/proc", entry, "stat").read_text(errors="replace")
+                stat = Path("/proc", entry, "stat").read_text("utf-8", errors="replace")
                 if int(stat.rpartition(")")[2].split()[1]) == os.getpid():
                     found.append(int(entry))
     return found

@@ -10,7 +10,7 @@ from .box import Cell, Limits, run_cells
 from .notebook import Exercise, Question, Submission, find_exercise, read_submission
 from .validate import require, validate
 
-__all__ = ["Graded", "grade", "grade_answers", "judge_answers", "no_problem_of"]
+__all__ = ["Graded", "grade", "grade_answers", "grade_found", "judge_answers", "line", "read"]
 
 # Our own check cell, as the rubric's process runs it: `display` shows nothing, and its advice leaves as plain data.
 MARKS = "__import__('cowlab.grade.rubric', fromlist=['marks']).marks(advice)"
@@ -36,24 +36,32 @@ def grade(path: str | Path, given: dict[str, Exercise], limits: Limits, nbval: b
     each with ``id``, ``points``, ``of``, ``score``, ``said``, ``believes``, ``hint``, ``schedule`` and ``problem``.
     Raises LitmusError where the fault is not the submission's: the isolation asked for, or nbval, is not to be had.
     """
-    found, exercise = read_submission(path), None
+    return grade_found(path, *read(path, given), limits, nbval)
+
+
+def read(path: str | Path, given: dict[str, Exercise]) -> tuple[Exercise | None, Submission]:
+    """Which of the given exercises a submission is of, or None, and what it answers. It is refused, and says why, if
+    it cannot be read or is of none."""
+    exercise, found = next(iter(given.values())) if len(given) == 1 else None, read_submission(path)
     if not found.refused:
         try:
             name = found.exercise if found.exercise in given else _by_file(Path(path), given)
-            exercise = next(iter(given.values())) if len(given) == 1 else find_exercise(name, given, Path(path).name)
+            exercise = exercise or find_exercise(name, given, Path(path).name)
             found = read_submission(path, exercise)
         except ValueError as e:
             found = Submission({}, {}, str(e))
-    if found.refused:
-        of = next(iter(given.values())) if len(given) == 1 else None
-        return _report(path, of, [_lost(q, found.refused) for q in of.questions] if of else [], problem=found.refused)
+    return exercise, found
+
+
+def grade_found(
+    path: str | Path, exercise: Exercise | None, found: Submission, limits: Limits, nbval: bool = True
+) -> dict[str, Any]:
+    """:func:`grade` of what was read before, perhaps on another machine. ``path`` is what it is called."""
+    if found.refused or exercise is None:
+        lost = [_lost(q, found.refused) for q in exercise.questions] if exercise else []
+        return _report(path, exercise, lost, problem=found.refused)
     graded = grade_answers(exercise, found, limits, nbval)
     return _report(path, exercise, graded.questions, "", graded.isolation, graded.validated, graded.doubt)
-
-
-def no_problem_of(path: str | Path, why: str) -> dict[str, Any]:
-    """The result of what cannot be graded because nothing was handed out to whoever handed it in."""
-    return _report(path, None, [], why)
 
 
 def _by_file(path: Path, given: dict[str, Exercise]) -> str:
@@ -73,18 +81,19 @@ def grade_answers(exercise: Exercise, found: Submission, limits: Limits, nbval: 
     ran = run_cells(cells, limits)
     answers = {id: ran.values[id] for id in questions if id in ran.values}
     problems = {id: ran.problems[id] for id in questions if id in ran.problems} | found.problems
-    judged, late = judge_answers(exercise, answers, limits)
+    judged, late = judge_answers(exercise, answers, limits) if answers else ({}, {})
+    validated = validated if answers else ""  # nothing to start a kernel for
     for id, why in late.items():
         answers.pop(id, None)
         problems.setdefault(id, f"the answer could not be judged: {why}")
-    opinion = validate(exercise, answers, limits) if nbval else None
+    opinion = validate(exercise, answers, limits) if validated else None
     results, doubt = [], []
     for q in exercise.questions:
         if q.id not in judged or q.id in problems:
             results.append(_lost(q, problems.get(q.id, "there is no answer")))
             continue
         verdict, parts = judged[q.id], int(judged[q.id]["score"] * q.parts + 1e-9)
-        if nbval and (opinion is None or opinion.get(q.id) != (parts == q.parts, parts)):
+        if validated and (opinion is None or opinion.get(q.id) != (parts == q.parts, parts)):
             doubt.append(f"{q.id}: the rubric gives {parts} of {q.parts} parts, {_told(opinion, q)}")
             parts = min(parts, opinion[q.id][1] if opinion else 0)
         results.append(_earned(q, verdict, parts))

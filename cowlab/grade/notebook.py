@@ -15,6 +15,8 @@ __all__ = ["Exercise", "Question", "Submission", "exercise", "exercises", "read_
 MEGABYTES = 16  # of a submission: a hundred times what an exercise with pictures takes
 CELLS = 1000
 ANSWER = 100_000  # letters of one answer cell
+# No link is followed and no pipe waited for, where the system has such files; and bytes stay as they are.
+FLAGS = sum(getattr(os, name, 0) for name in ("O_RDONLY", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
 SOLUTION = re.compile(r"^[ \t]*### BEGIN SOLUTION[ \t]*\n(?:.*\n)*?[ \t]*### END SOLUTION[ \t]*(?:\n|\Z)", re.MULTILINE)
 MARKER = re.compile(r"^([ \t]*)#.*(?:NBVAL_|PYTEST_VALIDATE_).*$", re.MULTILINE)
 
@@ -77,7 +79,7 @@ def source(cell: dict) -> str:
 def read_notebook(path: str | Path) -> dict[str, Any]:
     """A notebook of format 4, as plain data, with a list of cells that are dicts. Raises ValueError: why not."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = os.open(path, FLAGS)
     except OSError as e:
         link = os.path.islink(path)
         why = "is a symbolic link; hand in the file itself" if link else f"cannot be read ({e.strerror})"

@@ -11,7 +11,7 @@ from typing import Any
 from ..course.ask import markup, plain
 from ..course.misconceptions import MISCONCEPTIONS
 
-__all__ = ["as_csv", "as_html", "as_text", "write_html"]
+__all__ = ["ADVICE", "as_csv", "as_html", "as_text", "write_html"]
 
 ADVICE = "Isolation is a process with limits; a real exam wants a container around it."
 
@@ -47,20 +47,23 @@ def _stepped(s: dict[str, Any]) -> str:
 
 
 def as_csv(results: Sequence[dict[str, Any]]) -> str:
-    """One row a submission; one column a question, and one a misconception (how many questions show it)."""
-    ids = list(dict.fromkeys(f"{r['exercise']} {q['id']}" for r in results for q in r["questions"]))
+    """One row a submission; one column a question, and one a misconception (how many questions show it). Who it is
+    comes first, where results have a ``student``."""
+    by_exercise = sorted(results, key=lambda r: r["exercise"])
+    ids = list(dict.fromkeys(f"{r['exercise']} {q['id']}" for r in by_exercise for q in r["questions"]))
     shown = {m for r in results for q in r["questions"] for m in q["believes"]}
     beliefs = [m for m in MISCONCEPTIONS if m in shown]
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
-    rows.writerow(["submission", "exercise", "points", "of", *ids, *beliefs, "isolation", "problem"])
+    who = ["student"] if any("student" in r for r in results) else []
+    rows.writerow([*who, "submission", "exercise", "points", "of", *ids, *beliefs, "isolation", "problem"])
     for r in results:
         points = {f"{r['exercise']} {q['id']}": f"{q['points']:g}" for q in r["questions"]}
         counts = [sum(m in q["believes"] for q in r["questions"]) for m in beliefs]
         problem = "; ".join(filter(None, [r["problem"], r["doubt"]])) or "; ".join(
             f"{q['id']}: {q['problem']}" for q in r["questions"] if q["problem"]
         )
-        row = [r["submission"], r["exercise"], f"{r['points']:g}", f"{r['of']:g}"]
+        row = [r.get("student", "")] * len(who) + [r["submission"], r["exercise"], f"{r['points']:g}", f"{r['of']:g}"]
         rows.writerow(map(_cell, [*row, *(points.get(id, "") for id in ids), *counts, r["isolation"], problem]))
     return out.getvalue()
 
@@ -106,12 +109,26 @@ def as_html(r: dict[str, Any]) -> str:
     )  # fmt: skip
 
 
-def write_html(results: Sequence[dict[str, Any]], folder: Path) -> list[Path]:
-    """A page for each submission; the names are ours, numbered, with what is harmless of the submission's own."""
+def write_html(results: Sequence[dict[str, Any]], folder: Path, names: Sequence[str] = ()) -> list[Path]:
+    """A page for each submission. ``names`` are their paths, and say where below ``folder`` each page comes to stand;
+    else pages are numbered. Of somebody else's name only what is harmless is kept."""
     folder.mkdir(parents=True, exist_ok=True)
-    pages = []
+    pages, taken = [], {"index.html"}  # that is the class report
     for n, r in enumerate(results, 1):
         stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(r["submission"]).stem).strip("-")[:60]
-        pages.append(folder / f"{n:03}{stem and '-'}{stem}.html")
-        pages[-1].write_text(as_html(r), "utf-8")
+        page = folder / (_mirrored(names[n - 1], taken) if names else f"{n:03}{stem and '-'}{stem}.html")
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(as_html(r), "utf-8")
+        pages.append(page)
     return pages
+
+
+def _mirrored(name: str, taken: set[str]) -> str:
+    """Where the page of ``anna/05-either-way.ipynb`` stands: in ``anna/05-either-way.html``. No two are the same."""
+    parts = Path(name).with_suffix("").parts
+    stem = "/".join(re.sub(r"[^A-Za-z0-9_.@+-]+", "-", part).strip(".")[:80] or "-" for part in parts)
+    page, n = f"{stem}.html", 2
+    while page.casefold() in taken:
+        page, n = f"{stem}-{n}.html", n + 1
+    taken.add(page.casefold())
+    return page

@@ -28,7 +28,7 @@ from ..litmus import LitmusError, Test, Trace, catalogue, judge, load, parse
 from ..litmus.condition import Token, parse_condition
 from ..litmus.run import final_values, frame_of
 from ..litmus.verdict import initial_frames
-from ..mm import KERNELS, Kernel, kernel
+from ..mm import CALLERS, KERNELS, Kernel, kernel
 from ..mm.kernels import ROADS
 
 __all__ = [
@@ -94,7 +94,8 @@ def _not_a_leak(test: Test, without: tuple[str, ...]) -> tuple[str, tuple[str, .
     used = sorted({a.op for program in test.columns.values() for a in program} & set(without))
     if used:
         words = listed([f"`{op}`" for op in used])
-        return f"This one is to do without {words}. How else does a process stop mapping a page?", ()
+        how = "Who else takes a reference" if used[0] in CALLERS else "How else does a process stop mapping a page"
+        return f"This one is to do without {words}. {how}?", ()
     m = re.fullmatch(r"(\S+)\.(\S+) == (\S+)", test.condition.text)
     if test.condition.quantifier != "exists" or not m:
         form = "The condition should have the form `exists C.pipe == new`: what a process's reference holds at the end."
@@ -143,10 +144,11 @@ def _shape(test: Test) -> tuple:
 def check_choice(answer: Mapping[str, str], trace: Trace, **questions: Mapping[str, tuple]) -> Advice:
     """Choices about one execution: of each question the letter whose claim holds at its end.
 
-    A question maps a letter to ``(claim, misconception, look)``. The claim is a final-state expression, or True or
-    False if it was computed otherwise; exactly one of a question holds, or ValueError is raised. The misconception is
-    what somebody believes who takes the claim for true and is wrong; ``look`` says where in the execution to look.
-    Nothing of this tells which letter is right: the engine does.
+    A question maps a letter to ``(claim, misconception, look)``. The claim is a final-state expression, a function of
+    the trace that says whether it is so, or True or False; exactly one of a question holds, or ValueError is raised.
+    (In a notebook take a function: True and False can be read.) The misconception is what somebody believes who takes
+    the claim for true and is wrong; ``look`` says where in the execution to look. Nothing of this tells which letter is
+    right: the engine does.
 
     >>> from cowlab import run
     >>> trace = run(load("takeover-after-exec"), kernel("v5.7"), "P C C P")
@@ -183,9 +185,9 @@ def check_choice(answer: Mapping[str, str], trace: Trace, **questions: Mapping[s
     )
 
 
-def _holds(claim: str | bool, trace: Trace) -> bool:
-    if isinstance(claim, bool):
-        return claim
+def _holds(claim: str | bool | Callable[[Trace], bool], trace: Trace) -> bool:
+    if not isinstance(claim, str):
+        return bool(claim(trace) if callable(claim) else claim)
     words = [Token(w, 1, 1) for w in re.findall(r"[()~]|[^\s()~]+", f"exists {claim}")]
     frames = frame_of(trace.final) | initial_frames(trace.moments[0].state)
     return parse_condition(words, lambda token, identity: None).holds(final_values(trace.final), frames)

@@ -15,6 +15,7 @@ from functools import cache
 from itertools import permutations
 from random import Random
 
+from ..course import table
 from ..course.check import Advice, listed
 from ..course.story import Story, believers, draw
 from ..litmus import Moment, Trace, parse
@@ -23,8 +24,8 @@ from ..mm import Action, State, boot, kernel, step
 from .rubric import check_choice, check_table
 
 __all__ = [
-    "Family", "Sheet", "bits", "cards", "check_bits", "check_cards", "check_family", "check_numbers", "check_programs",
-    "family", "numbers", "programs", "solutions",
+    "Sheet", "bits", "cards", "check_bits", "check_cards", "check_counts", "check_family", "check_numbers",
+    "check_programs", "counts", "family", "numbers", "programs", "solutions",
 ]  # fmt: skip
 
 RULES = "v5.7"
@@ -140,8 +141,22 @@ PROGRAMS = {  # how P's bit and C's bit are in the end -> programs, after "P: fo
 BELIEFS = {"a": "M3", "b": "M1", "c": "M2", "d": "M2"}
 
 
-def programs(seed: int = 0) -> tuple[Story, ...]:
-    """Four little programs of two or three moves. At least three ways to end are among theirs."""
+SAID = {"fork": "forks", "write": "writes to", "read": "reads", "munmap": "unmaps", "exit": "exits",
+        "exec": "calls execve()"}  # fmt: skip
+
+
+def programs(seed: int = 0) -> Sheet:
+    """Four little programs of two or three moves, in words. At least three ways to end are among theirs."""
+    told = (". ".join(map(_in_words, story.steps)) for story in _programs(seed))
+    return Sheet("\n".join(f"{n}.  {text}." for n, text in enumerate(told, 1)))
+
+
+def _in_words(move: str) -> str:
+    who, op, *rest = move.replace(":", "").split()
+    return f"{who} puts x into a pipe" if op == "vmsplice" else " ".join([who, SAID[op], *rest[:1]])
+
+
+def _programs(seed: int) -> tuple[Story, ...]:
     rng = _rng(seed)
     kinds = ["b", "c", "d", rng.choice("abcd")]
     drawn = {kind: rng.sample(PROGRAMS[kind], 2) for kind in PROGRAMS}
@@ -161,8 +176,9 @@ def _bits_of(story: Story) -> tuple[int, int | None]:
 ENDS = {"a": (0, 0), "b": (1, 1), "c": (1, None), "d": (0, None)}
 
 
-def check_programs(answer: Sequence[str], stories: Sequence[Story]) -> Advice:
-    """A letter for each program; each counts the same."""
+def check_programs(answer: Sequence[str], seed: int = 0) -> Advice:
+    """A letter for each program of this seed; each counts the same."""
+    stories = _programs(seed)
     if not isinstance(answer, list | tuple) or len(answer) != len(stories):
         return Advice((f"The answer is a list of {len(stories)} letters.",))
     said, believes, trace, right = [], [], None, 0.0
@@ -259,8 +275,13 @@ class Family:
         return "\n".join(lines)
 
 
-def family(seed: int = 0) -> Family:
-    """Two forks and three writes; all three processes stay, two writes copy, and none takes a frame over."""
+def family(seed: int = 0) -> Sheet:
+    """Two forks and three writes, and what is drawn of the state after them. All three processes stay, two writes
+    copy, and none takes a frame over."""
+    return Sheet(repr(_family(seed)))
+
+
+def _family(seed: int) -> Family:
     rng = _rng(seed)
 
     def fits(story: Story) -> bool:
@@ -273,8 +294,9 @@ def family(seed: int = 0) -> Family:
     return Family(draw(rng, 5, fits), tuple(rng.sample(range(3), 3)))
 
 
-def check_family(rows: Sequence[Sequence], drawn: Family) -> Advice:
-    """The three rows; each counts the same."""
+def check_family(rows: Sequence[Sequence], seed: int = 0) -> Advice:
+    """The three rows of this seed; each counts the same."""
+    drawn = _family(seed)
     left = len(believers(drawn.story)["M2"])  # so many entries stay at frame 0, if the original is P's
     believes = {
         "M1": [[n, 1, "rw"] for n in range(3)], "M3": [[0, 3, "ro"]] * 3,
@@ -345,6 +367,49 @@ def check_cards(order: str | Sequence[str], five: Sequence[str]) -> Advice:
     first = writes[-1] if copies > 1 else writes[0]
     said.append(f"Step to move {first}: how many entries point at the writer's frame just before it?")
     return Advice(tuple(said), 0.0, trace, ("M4",) if copies > 1 else (), 2)
+
+
+# Exercise 04: a table of six rows
+
+
+def counts(seed: int = 0) -> Sheet:
+    """Six moves of P and C. (Not those of lesson 04's table of this seed.)"""
+    moves = [f"{n}  {text}" for n, text in enumerate(_counts(seed).story.steps, 1)]
+    return Sheet("\n".join(["Frame 0 holds x at the start: mapcount 1, refcount 1, pins 0.", *moves]))
+
+
+def _counts(seed: int) -> table.CountsTable:
+    _rng(seed)  # or it is no seed
+    rng = Random(f"exercise 04, {seed}")
+    for _ in range(table.TRIES):
+        story = table._draw(rng)
+        drawn = story and table.CountsTable(seed, story)
+        if drawn and table._worth_it(drawn) and [list(row) for row in drawn.rows] not in _miscounted(drawn).values():
+            return drawn
+    raise AssertionError("no table fits")
+
+
+def check_counts(rows: Sequence[Sequence[int]], seed: int = 0) -> Advice:
+    """mapcount, refcount and pins after each of the six moves of this seed; each row counts the same."""
+    drawn = _counts(seed)
+    names = ("mapcount", "refcount", "pins")
+    return check_table(rows, drawn.rows, drawn.story.trace, names, _miscounted(drawn))
+
+
+def _miscounted(drawn: table.CountsTable) -> dict[str, list]:
+    """The rows of somebody for whom both counts are one number (M5), a fork adds no entry (M1),
+    or a frame that is held is left by whoever writes to it (M6)."""
+    rows = [(1, 1, 0), *drawn.rows]
+    steps, gone, kept = drawn.story.steps, 0, []
+    for n, text in enumerate(steps, 1):
+        m, r, p = rows[n]
+        gone += gone == 0 and ": write" in text and m == 1 < r and rows[n - 1][0] == 1
+        kept.append([m - gone, r - gone, p])
+    return {
+        "M5": [[m, m, p] for m, _, p in drawn.rows],
+        "M1": [[*rows[n - 1]] if ": fork" in text else [*rows[n]] for n, text in enumerate(steps, 1)],
+        "M6": kept,
+    }
 
 
 # Exercise 04: numbers to be reached
