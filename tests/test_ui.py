@@ -367,16 +367,20 @@ def test_the_widget_of_the_game():
     assert view["shut"]
     assert view["says"] == ["do_wp_page copies, because mapcount is 2."]
     assert "cannot be reached any more" in view["standing"]
+    assert told(w, do="hint")["hint"] == "Take 1 move back: from there it takes 3 more moves."
     assert told(w, do="undo")["count"] == "2 moves made, 1 move taken back."
     for proc in ("C", "C", "P"):
         view = told(w, do="move", what=proc)
     assert (view["won"], view["standing"]) == (True, "Reached: C.pipe == new.")
+    assert told(w, do="hint")["hint"] == ""
     assert view["count"] == "5 moves made, 1 move taken back. The fewest is 4."
     for nonsense in ({}, {"do": "move", "what": "Z"}, {"do": "kernel", "what": "v9"}, {"do": "level", "what": "no"}):
         assert told(w, **nonsense)["moves"] == ["P", "C", "C", "P"]
     assert told(w, do="restart")["moves"] == []
     assert told(w, do="kernel", what="v5.8")["kernel"] == "v5.8"
+    assert told(w, do="hint")["hint"].startswith("No play wins on v5.8: all 3 executions were tried")
     assert told(w, do="move", what="P")["standing"].startswith("No play wins on v5.8")
+    assert told(w, do="hint")["hint"] == "There is none, whoever moves."
     assert told(w, do="level", what="second-writer-reuses")["level"] == "second-writer-reuses"
     assert w.view["kernel"] == "v5.8"
 

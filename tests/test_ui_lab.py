@@ -34,7 +34,14 @@ SHOWN = [  # class of the live widget, a word of its static form
 def static():
     """What each of the cells stores."""
     trace = judge(load(STORY), kernel("v5.7")).witness
-    for shown in (player(trace, anchor="leak"), side_by_side(STORY, "P C C P"), scheduler(STORY), executions(STORY)):
+    crowd = player("a-crowd-of-four")
+    for shown in (
+        player(trace, anchor="leak"),
+        side_by_side(STORY, "P C C P"),
+        scheduler(STORY),
+        executions(STORY),
+        crowd,
+    ):
         yield shown.static()
     yield predict("t", trace, 3, ["frame 0 mapcount"])._repr_mimebundle_()
     for shown in (who_shares(trace), family(STORY), compare(STORY, "P C C P")):
@@ -109,7 +116,8 @@ def test_untrusted(browser, jupyter_lab):
 
 def test_as_a_page(browser):
     """Converted, everything stands without a kernel, wherever it is read: a link leads to its step, which unfolds; on
-    paper every step is there, and nothing is wider than the sheet; axe-core finds nothing serious."""
+    paper every step is there, words that repeat the pictures are not, and nothing is wider than the sheet; axe-core
+    finds nothing serious."""
     nbconvert = pytest.importorskip("nbconvert")
     html, _ = nbconvert.HTMLExporter(template_name="basic").from_notebook_node(notebook(outputs=True))
     page = mount(browser, before="<a href='#leak-3'>step 3</a>" + html)
@@ -119,11 +127,16 @@ def test_as_a_page(browser):
     assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth && i.alt.length > 20)")
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
     assert page.locator("#leak-4 img").is_visible() is False
+    assert page.locator(".cowlab-static .cowlab-words summary").first.is_visible()
     page.emulate_media(media="print")
     assert page.locator("#leak-4 img").is_visible()
     page.set_viewport_size({"width": 700, "height": 1000})
     wide = "[...document.images].filter(i => i.checkVisibility() && i.getBoundingClientRect().right > 700).length"
     assert page.evaluate(wide) == 0
+    words = page.locator(".cowlab-static pre:visible")
+    assert words.count() > 0, "those of the long trace, which has no room for all its pictures"
+    assert words.evaluate_all("all => all.filter(p => p.scrollWidth > p.clientWidth + 1).length") == 0
+    assert page.locator(".cowlab-static .cowlab-words summary:visible").count() == 0
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe().run(page)
     serious = [v for v in axe.response["violations"] if v["impact"] in ("serious", "critical")]
     assert [(v["id"], v["nodes"][0]["html"]) for v in serious] == []

@@ -2,14 +2,19 @@
 
 import json
 import re
+from collections import Counter, defaultdict
+from dataclasses import replace
+from itertools import permutations
 
 import pytest
 from widgets import mount
 
 from cowlab.course import answers, forget, progress
+from cowlab.course.expected import elsewhere, everything, order
 from cowlab.course.predict import ENTRIES, predict
 from cowlab.litmus import LitmusError, load, parse, run
-from cowlab.mm import kernel
+from cowlab.mm import KERNELS, kernel
+from cowlab.view import scenes
 
 CELLS = ["P.x entry", "frame 0 mapcount", "frame 0 refcount", "C.pipe frame"]
 RIGHT = {"P.x entry": "read-only", "frame 0 mapcount": "1", "frame 0 refcount": "2", "C.pipe frame": "0"}
@@ -60,7 +65,9 @@ def test_recorded_before_it_is_shown(asked, monkeypatch):
     assert isinstance(box.children[1], Player)
     assert box.children[1].at == 3
     assert table.marks == {"P.x entry": True, "frame 0 mapcount": False, "frame 0 refcount": True}
-    assert table.said[:3] == ["Recorded: 2 of 4 are so.", "Not so: frame 0 mapcount.", "Left open: C.pipe frame."]
+    decides = "Step 3, C: munmap x, decides it. Until then it was as you typed."
+    assert table.said[:2] == ["Recorded: 2 of 4 are so.", f"Not so: frame 0 mapcount. {decides}"]
+    assert table.said[2] == "Left open: C.pipe frame."
     table._receive(table, {"answer": RIGHT}, [])
     assert table.said[0] == "Recorded too, after your first answer. Yes, all of it is so."
     assert [a.right for a in answers()] == [False, True]
@@ -77,6 +84,88 @@ def test_answers(asked, given, right, choice):
     assert (looked.right, answers()[0].right) == (right, right)
     assert choice in (None, answers()[0].choice)
     assert "read-only" not in " ".join(looked.said)
+
+
+@pytest.mark.parametrize(("given", "at", "said"), [
+    ({"P.x entry": "writable"}, 1, "Step 1, P: fork C, decides it. Until then it was as you typed."),
+    ({"P.x entry": "writable", "frame 0 mapcount": "2"}, 1, "Below stands step 1, P: fork C. Step on to step 3."),
+    ({"frame 0 mapcount": "2"}, 3, "Look at step 3, C: munmap x, and at the reason that the kernel has."),
+    ({"C.pipe frame": "1"}, 2, "Step 2, C: vmsplice x -> pipe, decides it. What you typed would be so on v5.8, in"),
+    ({"frame 0 refcount": "7"}, 3, "would be so in no order of these steps, and in this order on none of 9 kernels."),
+])  # fmt: skip
+def test_a_wrong_cell_opens_the_step_that_decides_it(asked, monkeypatch, given, at, said):
+    """The player stands at the last step that changed the cell, the first such step of several wrong cells; where
+    another kernel or another order has what was typed, that execution stands below."""
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: None)
+    box, table = form(asked)
+    table._receive(table, {"answer": {**RIGHT, **given}}, [])
+    assert box.children[1].at == at
+    assert box.children[1].trace is asked.trace
+    assert said in " ".join(table.said)
+    others = [child for child in box.children[2:] if hasattr(child, "trace")]
+    assert [(o.trace.kernel.name, o.at) for o in others] == [("v5.8", 3)] * ("v5.8" in said)
+
+
+def test_no_step_decides(asked):
+    """What is as at the start is decided there, and the start is what is shown; without another test nothing is said of
+    other kernels."""
+    p = predict("t", replace(asked.trace, name="mine"), 4, ["P.x frame", "frame 0 pins"])
+    looked = p.answer({"P.x frame": "5", "frame 0 pins": "0"})
+    assert looked.step == 0
+    assert looked.said[1] == (
+        "Not so: P.x frame. No step changes it: it is as at the start. What you typed would be so in no order of these "
+        "steps."
+    )
+    assert "start" in repr(looked)
+
+
+MANY = """litmus many
+init
+  P: x = old
+  P: y = filed file
+  P: z = also file
+P | C
+fork C | vmsplice x -> pipe
+read y -> r | read z -> s
+write x new | munmap x
+exists P.x == old"""
+
+
+@pytest.mark.parametrize("on", ["v5.7", *(pytest.param(k, marks=pytest.mark.full) for k in ("v5.8", "v6.1"))])
+def test_elsewhere_is_so(on):
+    """Whatever is typed: an execution that is said to have it has it, and where none is said to, none has: not one of
+    all interleavings, and not the same one on another kernel."""
+    test, found = parse(MANY), Counter()
+    trace = run(test, kernel(on), "P C P C P C")
+    orders = set(permutations("PPPCCC"))
+    everywhere = [t for order in orders if (t := attempt(test, kernel(on), order))]
+    everywhere += [t for row in KERNELS if (t := attempt(test, kernel(row), "PCPCPC"))]
+    seen = [everything(t.show().scene) for t in everywhere]
+    moments = [everything(s) for s in scenes(trace)]
+    kinds = defaultdict(lambda: {"nonsense"})  # what can be typed into a cell of this kind
+    for cell, value in (pair for values in (*seen, *moments) for pair in values.items()):
+        kinds[cell.split()[-1]].add(value)
+    for cell, truth in moments[-1].items():
+        for typed in kinds[cell.split()[-1]] - {truth}:
+            e = elsewhere(trace, 6, cell, typed, test)
+            if e.trace is None:
+                assert not any(values.get(cell) == typed for values in (*seen, *moments)), (cell, typed)
+                assert "in no order of these steps, and in this order on none of 9 kernels" in e.said
+            elif e.trace is trace:
+                assert moments[e.step - 1][cell] == typed != moments[e.step].get(cell)
+            else:
+                assert everything(e.trace.show(e.step).scene)[cell] == typed
+                assert e.trace == attempt(test, e.trace.kernel, order(e.trace))
+            found[e.said.partition("so")[2].split()[0] if e.trace else "nowhere"] += 1
+    assert min(found[kind] for kind in ("until", "in", "nowhere")) > 0, found
+
+
+def attempt(test, row, order):
+    """The execution, if the schedule is one."""
+    try:
+        return run(test, row, list(order))
+    except LitmusError:
+        return None
 
 
 def test_bad_cells(asked):

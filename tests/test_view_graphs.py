@@ -70,6 +70,22 @@ def test_a_few_hundred_states_are_terse():
     assert d.text.count("init.x holds") >= 279
 
 
+def test_a_page_shows_many_states_folded_first():
+    """Stored, more states than a page is wide for: first the folded graph, which fits, then all, to be scrolled; the
+    words are of all."""
+    diagram = judge(load(CROWD), kernel("v5.7")).diagram()
+    data = diagram._repr_mimebundle_()
+    first, whole = re.findall(r"<img[^>]*>", data["text/html"])
+    assert f'alt="{diagram.fold().alt}"' in first
+    assert "max-width:100%" in first
+    assert f'alt="{diagram.alt}"' in whole
+    assert "max-width:none" in whole
+    assert data["text/plain"] == diagram.text
+    assert str(len(diagram.executions.labels)) in data["text/html"].split("<summary>")[1]
+    few = judge(load(STORY), kernel("v5.7")).diagram()._repr_mimebundle_()["text/html"]
+    assert few.count("<img") == 1
+
+
 def test_very_many_outcomes_are_folded_to_good_and_bad(monkeypatch):
     """Where even the groups by outcome are too many, three kinds of future are left."""
     monkeypatch.setattr(executions, "FULL", 10)

@@ -7,7 +7,8 @@ A lesson uses these names. Importing them costs nothing: widgets load when somet
   ``ask("05-first-writer", seed=7)`` asks it again, another way; its id is then ``"05-first-writer#7"``.
 * ``answer("05-first-writer", "a")`` answers without a widget (``"?"`` is "I do not know").
 * ``hint("05-first-writer")`` opens the next of three hints.
-* ``predict("04-counts", trace, 3, ["frame 0 mapcount"])`` asks for the state after step 3, in a table with holes.
+* ``predict("04-counts", trace, 3, ["frame 0 mapcount"])`` asks for the state after step 3, in a table with holes. A
+  wrong cell opens the step that decides it, and says in which order, or on which kernel, it would be as typed.
 * ``answers()`` is what was answered so far; ``keep("answers.json")`` also writes it to a file that is the
   learner's to read and to delete; ``forget()`` empties both. ``so_far()`` counts them by lesson.
 * ``check_schedule`` says what is right so far in a schedule. It is advisory: marks come from :mod:`cowlab.grade`.

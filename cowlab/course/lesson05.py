@@ -103,10 +103,10 @@ HINTS = {
         "Every move that is in the test happens at most once, but you need not make all of them. Start with the "
         "last one that "
         "you need, and ask what must be true just before it.",
-        "When P first writes after the fork it must be the only one who maps the frame that the pipe holds. Two "
-        "of C's moves "
-        "can bring that about. Do you need both?",
-        "A process that writes to a shared frame moves to a copy, and so leaves the old frame to the other one.",
+        "When the secret is written, the writer must be the only one who maps the frame that the pipe holds. So two "
+        "processes have to leave that frame first: how can each of them?",
+        "A process that writes to a shared frame moves to a copy, and so leaves the old frame to the others. And a "
+        "child can only inherit what its parent still maps.",
     ),
     "05-ex-test": (
         "Start from the text of the lesson's test, and change one step.",

@@ -11,7 +11,7 @@ HINTS = {
         "Two things can go wrong with a reference: it shows another one's data, or it misses its own process's. This "
         "question is about the second.",
         "At the end the pin and the process that took it should agree. Which two names of the final state are those?",
-        "`is` compares frames and `==` compares contents. What does C write last?",
+        "`is` compares frames and `==` compares contents. What does the one who pinned write last?",
     ),
     "06-ex-shield": (
         "Count who maps the frame just before P writes.",
@@ -22,7 +22,9 @@ HINTS = {
         "Lesson 07 printed the fields that differ, and which of them cite the commit.",
         'Ask of each field: which of the tests would notice? `judge(load(NAME), row("v5.7", {…}))` tells, with '
         "`from cowlab.grade import row`.",
-        "Leave one change out and judge all tests again. If nothing is different, you did not need it.",
+        "If a verdict is not that of v5.8, look at the roads not taken: `cowlab diff v5.8 caller-flag` and its like "
+        "name other rules for these fields. At the end leave one change out and judge all tests again: what makes no "
+        "difference is not needed.",
     ),
     "07-ex-backport": (
         "Of each lookup ask first: by which path does it come, the lockless walk or the slow one?",
@@ -35,7 +37,8 @@ HINTS = {
         "Step to move 2 and read every line.",
     ),
     "08-ex-callers": (
-        "The table of the lesson has the flags of each caller, and how long it holds.",
+        "The table of the lesson has the flags of each caller, and how long it holds. Who asks only where the page is "
+        "holds for a moment; who reads through it, or lets others read, wants the data.",
         "This time the reference is older than the fork. Does asking for writing still help?",
         "Who is safe has let go, or is told when the entry changes.",
     ),
@@ -74,7 +77,8 @@ HINTS = {
     "11-ex-report": (
         "Fill in the table of the lesson first: who maps, who holds, who writes, who decides?",
         "The child needs a column of its own, with the one step that decides between right and wrong.",
-        "The buffer is registered before the fork. `forall` says what should be true at every end.",
+        "Who takes the reference, and is that before the fork or after it? `forall` says what should be true at every "
+        "end: what the reference shows, or what it must never show.",
     ),
     "11-ex-row": (
         "Two of the rules of a row are about pins. One is asked at `fork()`, one at the lookup.",
@@ -84,7 +88,7 @@ HINTS = {
     ),
     "12-ex-design": (
         "Which row of history loses the fewest tests of coherence, and which of its prices is too high for you? "
-        "`standing({}, …)` needs a change; try any one.",
+        "`standing({}, budget.base)` shows all of them.",
         "Undo what 17839856fd did at the lookup, or every reader pays. Then isolation has to come from the writer.",
         "Four questions are left: the writer, swap-in, fork, and the lookup by pin. Take a rule for each from the "
         "table of kernels, and what these rules need. Do not take more.",

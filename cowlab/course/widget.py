@@ -1,5 +1,7 @@
 """The form behind ask(): native radio buttons, labelled, with the reply in a live region. Loaded when shown."""
 
+from html import escape
+
 import anywidget
 import traitlets
 from ipywidgets import HTML, VBox
@@ -157,16 +159,24 @@ def show_form(question: Question, static: dict) -> VBox:
 
 
 def show_table(prediction, static: dict) -> VBox:
-    """Display the table of a prediction; the execution, open at the step, appears below it when it is recorded."""
+    """Display the table of a prediction. When it is recorded the execution appears below it, open at the step that
+    decides; and, if there is one, an execution in which things are as they were expected."""
     from ..ui.tabling import TableForm
     from ..view.svg import scene_svg
+    from .expected import order
     from .predict import HEAD
 
     box, (before, after) = VBox(), prediction.scenes
 
     def heard(given: dict) -> tuple:
         looked = prediction.answer(given)
-        box.children = (form, prediction.trace.player(at=prediction.step))
+        below, other = [prediction.trace.player(at=looked.step)], looked.shown
+        if other:
+            name = next(name for name, e in looked.elsewhere.items() if e is other)
+            where = f"On {other.trace.kernel.name}, in the order {' '.join(order(other.trace))}"
+            words = f"<p>{escape(where)}, {escape(name)} is as you typed it:</p>"
+            below += [HTML(f'<div style="{PROSE}">{words}</div>'), other.trace.player(at=other.step)]
+        box.children = (form, *below)
         return looked.said, looked.marks
 
     rows = []

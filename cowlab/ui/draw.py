@@ -3,6 +3,7 @@
 import argparse
 
 from ..litmus.errors import LitmusError
+from ..terminal import waiting
 
 __all__ = ["WHAT", "add_parser", "drawing"]
 
@@ -46,9 +47,13 @@ def _row(name: str):
 def _run(args) -> int:
     from ..litmus import load
 
-    drawn = drawing(load(args.test), args.kernel or [_row("v5.7")], args.what, args.schedule, args.step)
+    test = load(args.test)
+    with waiting("drawing"):
+        drawn = drawing(test, args.kernel or [_row("v5.7")], args.what, args.schedule, args.step)
     try:
-        print(drawn.save(args.output))
+        with waiting("drawing"):
+            written = drawn.save(args.output)
+        print(written)
     except OSError as e:
         raise LitmusError(f"cannot write {args.output}: {e.strerror}", "give a place where a file can be") from None
     except ValueError as e:

@@ -71,6 +71,7 @@ function render({ model, el }) {
     const sign = now.won ? "cowlab-won" : now.shut && now.moves.length ? "cowlab-shut" : "";
     live.className = `cowlab-live cowlab-said ${sign}`;
     live.replaceChildren(make("p", { class: "cowlab-action" }, now.action), ...paragraphs([...now.says, now.standing, now.count, now.hint].filter(Boolean)));
+    if (live.offsetHeight) live.style.minHeight = `${live.offsetHeight}px`; // what was needed once stays: the picture does not go up and down
     stage.innerHTML = now.svg;
     inside.replaceChildren(...(now.events.length ? [make("p", { class: "cowlab-name" }, "Inside the kernel"), walk(now.events)] : []));
     twin.textContent = now.text;

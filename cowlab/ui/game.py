@@ -18,7 +18,7 @@ from ..litmus.run import final_values, frame_of
 from ..litmus.verdict import initial_frames
 from ..mm import Kernel, boot, kernel, step
 from ..view.bundle import figure, trace_html
-from ..view.html import details, html_and_text, paragraphs, pre
+from ..view.html import TWIN, details, html_and_text, paragraphs, pre
 from ..view.scene import Room, Scene, room, scenes
 from ..view.svg import scene_svg
 from ..view.words import plural
@@ -196,7 +196,7 @@ class Game:
             parts.append(details("Can the goal still be reached?", paragraphs((said,))))
             if self.left:
                 parts.append(details("A shortest play", trace_html(self.finish().trace)))
-        return "\n".join([*parts, details("In words", pre(self.text))])
+        return "\n".join([*parts, details("In words", pre(self.text), TWIN)])
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         return html_and_text(self.html(), self.text)

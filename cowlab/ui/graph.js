@@ -8,13 +8,28 @@ function render({ model, el }) {
   const boxes = nodes.map((_, n) => drawing.querySelector(`[data-node="${n + 1}"]`));
   const live = make("div", { class: "cowlab-live cowlab-said", "aria-live": "polite", "aria-atomic": "true" });
   const onward = make("div", { class: "cowlab-bar", role: "group", "aria-label": "Steps that lead on" });
+  const way = make("div", { class: "cowlab-way", "aria-live": "polite" });
   const stage = picture("Picture of the state");
   const twin = make("pre", { tabindex: 0, "aria-label": "In words" });
   const words = make("details", {}, make("summary", {}, "In words"), twin);
   const back = button("Back to the start", () => go(1));
-  const root = widget(model.get("title"), "cowlab-executions", drawing, make("div", { class: "cowlab-bar" }, back), live, onward, stage, words);
+  const root = widget(model.get("title"), "cowlab-executions", drawing, make("div", { class: "cowlab-bar" }, back),
+    reserve(live, told), reserve(onward, leads), stage, way, words);
   const at = () => model.get("chosen");
 
+  // Room for the longest there is, by hidden copies: from state to state neither the buttons nor the picture move.
+  function reserve(shown, fill) {
+    const all = nodes.map((node) => ({ node, size: JSON.stringify([node.holds, node.steps]).length }));
+    const longest = all.sort((a, b) => b.size - a.size).slice(0, 40);
+    return make("div", { class: "cowlab-captions" }, shown,
+      ...longest.map((entry) => make("div", { class: `${shown.className} cowlab-reserve`, "aria-hidden": "true" }, ...fill(entry.node))));
+  }
+  function told(node) {
+    return [make("p", { class: "cowlab-action" }, node.name), ...paragraphs(node.holds)];
+  }
+  function leads(node) {
+    return node.steps.map(([step, to]) => button(`${step} → ${nodes[to - 1].name.split(",")[0]}`, () => go(to)));
+  }
   function go(to, focus = false) {
     model.set("chosen", Math.max(1, Math.min(nodes.length, to)));
     model.save_changes();
@@ -39,9 +54,9 @@ function render({ model, el }) {
       box.setAttribute("aria-pressed", k === n);
     });
     reveal();
-    live.replaceChildren(make("p", { class: "cowlab-action" }, node.name), ...paragraphs(node.holds));
+    live.replaceChildren(...told(node));
     const inside = onward.contains(onward.getRootNode().activeElement); // whoever walks on by these buttons stays with them
-    onward.replaceChildren(...node.steps.map(([step, to]) => button(`${step} → ${nodes[to - 1].name.split(",")[0]}`, () => go(to))));
+    onward.replaceChildren(...leads(node));
     if (inside) (onward.querySelector("button") || boxes[n]).focus();
     back.setAttribute("aria-disabled", n === 0);
   }
@@ -52,12 +67,11 @@ function render({ model, el }) {
   }
   function look() {
     const shown = model.get("shown"), mine = shown.at === at();
-    stage.hidden = words.hidden = !shown.svg;
+    stage.hidden = words.hidden = way.hidden = !shown.svg;
     if (!mine || !shown.svg) return;
     stage.innerHTML = shown.svg;
     twin.textContent = shown.text;
-    live.querySelector(".cowlab-way")?.remove();
-    live.append(make("p", { class: "cowlab-way" }, `A shortest way here: ${shown.way}.`));
+    way.replaceChildren(...paragraphs([`A shortest way here: ${shown.way}.`]));
   }
   model.on("change:chosen", show);
   model.on("change:shown", look);

@@ -42,8 +42,8 @@ function render({ model, el }) {
     return { panel, live, stage, inside, twin, root, where };
   });
   const why = make("div", { class: "cowlab-why", "aria-live": "polite" });
-  const stages = make("div", { class: "cowlab-panels" }, ...shown.map((s) => s.root));
-  const root = widget(model.get("title"), panels.length > 1 ? "cowlab-beside" : "cowlab-one", bar, stages, why);
+  const stages = make("div", { class: "cowlab-panels" }, ...shown.map((s) => s.root), why);
+  const root = widget(model.get("title"), panels.length > 1 ? "cowlab-beside" : "cowlab-one", bar, stages);
 
   const at = () => Math.max(0, Math.min(last, model.get("at")));
   const stop = () => steps.findIndex((step, n) => n > at() && step.stop);

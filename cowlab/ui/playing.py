@@ -61,9 +61,16 @@ class Scheduler(Shown):
         self.view = self._view(hint)
 
     def _hint(self) -> str:
-        best = self.game.best()
+        best, back = self.game.best(), self.game
+        if self.game.won:
+            return ""
+        if best is None and self.game.optimum is None:
+            return "There is none, whoever moves." if self.game.moves else self.game.standing
         if best is None:
-            return self.game.standing
+            while back.left is None:
+                back = back.undo()
+            taken = len(self.game.moves) - len(back.moves)
+            return f"Take {plural(taken, 'move')} back: from there it takes {plural(back.left, 'more move')}."
         step = next(o.step for o in self.game.options if o.column == best)
         return f"A shortest way starts with {best}: {step}. {plural(self.game.left, 'move')} to go."
 

@@ -6,13 +6,20 @@ from importlib.resources import files
 import anywidget
 
 from ..litmus import Moment
-from ..view.html import html_and_text
+from ..view.html import TWIN, html_and_text
 from ..view.svg import STYLE
 
 __all__ = ["CSS", "Shown", "Table", "says", "script"]
 
 _DEAD = ".jp-OutputArea-child:has(.cowlab-static)+.jp-OutputArea-child:not(:has(.cowlab-player)){display:none}"
-_PAPER = "@media print{.cowlab-static details::details-content{content-visibility:visible}}"  # paper has no clicks
+_PAPER = (  # paper has no clicks, and no room for 100 columns of the usual size
+    f"@media print{{.cowlab-static details:not(.{TWIN})::details-content{{content-visibility:visible}}"
+    f".cowlab-static details.{TWIN},.cowlab-static summary::marker{{display:none;content:''}}"
+    ".cowlab-static details{break-inside:avoid}.cowlab-static p:has(+img){break-after:avoid}"
+    ".cowlab-static img{max-width:100%!important}"
+    ".cowlab-static details pre,.cowlab-static details pre code{font-size:9px!important;line-height:1.3!important;"
+    "white-space:pre!important}}"
+)
 
 
 def _read(name: str) -> str:

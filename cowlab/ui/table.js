@@ -10,7 +10,7 @@ function render({ model, el }) {
         const label = `${name}: ${model.get("head")[n]}`;
         const input = cell.options.length
           ? make("select", { "aria-label": label }, make("option", { value: "" }, "?"), ...cell.options.map((o) => make("option", { value: o }, o)))
-          : make("input", { "aria-label": label, type: "text", size: 6, autocomplete: "off", placeholder: "?" });
+          : make("input", { "aria-label": label, type: "text", size: 4, autocomplete: "off", placeholder: "?" });
         const sign = make("span", { class: "cowlab-sign" });
         input.addEventListener("input", () => mark(input, sign, undefined));
         inputs.set(cell.ask, [input, sign]);

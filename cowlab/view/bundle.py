@@ -13,8 +13,8 @@ from ..litmus import Test, Trace, Verdict, judge, load
 from ..mm import KERNELS, Kernel, kernel
 from .dot import executions_dot, scene_dot
 from .drawn import Drawn, save
-from .executions import LIMIT, Executions, executions_text, fold
-from .html import details, html_and_text, image, pre, table
+from .executions import FULL, LIMIT, Executions, executions_text, fold
+from .html import TWIN, details, html_and_text, image, pre, table
 from .scene import Scene, scene, scenes
 from .svg import scene_svg
 from .text import scene_text, trace_text
@@ -95,7 +95,7 @@ def trace_html(trace: Trace, anchor: str = "") -> str:
         inside = figures[n] if n in keep else f"<p>{escape(s.caption)} (Picture: .show({n}))</p>"
         inside = f'<div id="{anchor}-{n}">{inside}</div>' if anchor else inside
         parts.append(details(f"{s.place.capitalize()}: {s.action}", inside))
-    return "\n".join([*parts, details("The whole trace in words", words)])
+    return "\n".join([*parts, details("The whole trace in words", words, TWIN if len(keep) == len(drawn) else "")])
 
 
 def trace_bundle(trace: Trace) -> dict[str, str]:
@@ -171,6 +171,15 @@ class Diagram(Drawn):
 
     def to_dot(self):
         return executions_dot(self.executions)
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        """No page is wide enough for hundreds of states: the graph that is folded stands in front of the whole one."""
+        n, folded = len(self.executions.labels), self.fold()
+        if n <= FULL or folded.executions is self.executions or self.svg is None:
+            return super()._repr_mimebundle_(include, exclude)
+        whole = f'<div style="overflow-x:auto">{image(self.svg, self.alt, self.width, fit=False)}</div>'
+        parts = [image(folded.svg, folded.alt, folded.width), details(f"All {n} states, to be scrolled", whole)]
+        return html_and_text("\n".join([*parts, details("In words", pre(self.text), TWIN)]), self.text)
 
 
 @dataclass(frozen=True, repr=False)

@@ -12,7 +12,7 @@ from ..litmus.run import parents_of, ready
 from ..mm import Kernel, boot, kernel, step
 from .bundle import figure
 from .decide import between
-from .html import details, html_and_text, paragraphs, pre
+from .html import TWIN, details, html_and_text, paragraphs, pre
 from .scene import Scene, room, scenes
 from .svg import scene_svg
 
@@ -147,7 +147,7 @@ class Comparison:
             inside = pictures if n != where and n in keep else f"<p>{'Above.' if n == where else 'In words below.'}</p>"
             there = f'<div id="{anchor}-{n}">{inside}</div>' if anchor else inside
             parts.append(details(f"{self.place(n).capitalize()}: {self.action(n)}", there))
-        return "\n".join([*parts, details("In words", words)])
+        return "\n".join([*parts, details("In words", words, TWIN if len(keep) == len(shown) else "")])
 
     def _pictures(self, n: int) -> str:
         place = self.scenes[n]

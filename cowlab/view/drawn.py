@@ -3,7 +3,7 @@
 from functools import cached_property
 from pathlib import Path
 
-from .html import details, html_and_text, image, pre
+from .html import TWIN, details, html_and_text, image, pre
 from .png import png
 from .render import render
 
@@ -28,6 +28,11 @@ class Drawn:
         drawn = render(self.to_dot().source)
         return drawn and drawn.decode()
 
+    @property
+    def width(self) -> float:
+        """Of the drawing, in pixels."""
+        return float(self.svg.split('width="', 1)[1].split("pt", 1)[0]) * 4 / 3
+
     def save(self, path: str | Path) -> Path:
         """Write ``.svg`` or ``.png`` (if it can be drawn), ``.txt`` or ``.dot``, by the ending of the name."""
         return save(path, lambda: self.svg, lambda: self.text, lambda: self.to_dot().source)
@@ -35,8 +40,8 @@ class Drawn:
     def _repr_mimebundle_(self, include=None, exclude=None):
         if self.svg is None:
             return html_and_text(pre(self.text), self.text)
-        width = float(self.svg.split('width="', 1)[1].split("pt", 1)[0]) * 4 / 3
-        return html_and_text(image(self.svg, self.alt, width) + details("In words", pre(self.text)), self.text)
+        words = details("In words", pre(self.text), TWIN)
+        return html_and_text(image(self.svg, self.alt, self.width) + words, self.text)
 
 
 def save(path: str | Path, svg, text, dot) -> Path:

@@ -1,5 +1,6 @@
 """Two small graphs: who shares what in one moment, and who forked whom. Drawn by graphviz, and in words."""
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -128,12 +129,19 @@ class Family(Drawn):
         g.attr(rankdir="TB")
         for proc, _ in self.steps:
             kind = "dotted" if proc in KERNEL_THREADS else "dashed" if proc in dict(self.threads) else "solid"
-            node(g, proc, "\n".join(self._label(proc)), kind)
+            name, *steps = map(_in_record, self._label(proc))
+            label = "{%s|%s}" % (name, "".join(step + "\\l" for step in steps)) if steps else name  # noqa: UP031
+            g.node(proc, label, shape="record", style=kind)
         for parent, child, n in self.forks:
-            g.edge(parent, child, label=f" fork, {self._when(parent, n)}")
+            g.edge(parent, child, label=f"   fork, {self._when(parent, n)} ")
         for thread, proc in self.threads:
             g.edge(proc, thread, label=" thread", style="dashed", dir="none")
         return g
+
+
+def _in_record(text: str) -> str:
+    """As graphviz wants it in a box of several parts."""
+    return re.sub(r"([{}|<>\\])", r"\\\1", text)
 
 
 def who_shares(trace: Trace, step: int = -1) -> Shared:

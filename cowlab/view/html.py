@@ -5,19 +5,25 @@ from base64 import b64encode
 from collections.abc import Iterable
 from html import escape
 
-__all__ = ["details", "html_and_text", "image", "paragraphs", "pre", "table"]
+__all__ = ["TWIN", "details", "html_and_text", "image", "paragraphs", "pre", "table"]
+
+TWIN = "cowlab-words"
 
 
-def image(svg: str | bytes, alt: str, width: float) -> str:
+def image(svg: str | bytes, alt: str, width: float, fit: bool = True) -> str:
+    """``fit``: made smaller where the page is narrower; else it is scrolled to and fro."""
     data = b64encode(svg if isinstance(svg, bytes) else svg.encode()).decode()
     return (
         f'<img src="data:image/svg+xml;base64,{data}" alt="{escape(alt)}" width="{width:.0f}" '
-        'style="max-width:100%;height:auto">'
+        f'style="max-width:{"100%" if fit else "none"};height:auto">'
     )
 
 
-def details(summary: str, inside: str) -> str:
-    return f"<details><summary>{escape(summary)}</summary>{inside}</details>"
+def details(summary: str, inside: str, kind: str = "") -> str:
+    """Folded. On paper the static forms of widgets (ui.shown) unfold, but for the ``kind`` TWIN: words that say what
+    pictures there say too."""
+    name = f' class="{kind}"' if kind else ""
+    return f"<details{name}><summary>{escape(summary)}</summary>{inside}</details>"
 
 
 def pre(text: str) -> str:
@@ -31,8 +37,8 @@ def paragraphs(lines: Iterable[str]) -> str:
 
 def table(caption: str, head: Iterable[str], rows: Iterable[tuple[str, Iterable[str]]]) -> str:
     """``rows``: (heading of the row as text, cells as HTML)."""
-    top = "".join(f'<th scope="col" style="text-align:left">{escape(h)}</th>' for h in head)
-    left = ' style="text-align:left"'
+    left = ' style="text-align:left;padding:.3em .25em"'  # narrow, so that nine kernels fit on a sheet of paper
+    top = "".join(f'<th scope="col"{left}>{escape(h)}</th>' for h in head)
     body = "".join(
         f'<tr><th scope="row"{left}>{escape(name)}</th>{"".join(f"<td{left}>{c}</td>" for c in cells)}</tr>'
         for name, cells in rows

@@ -60,12 +60,12 @@ class CallPaths(Drawn):
                 for (here, there, did), numbers in edges.items():
                     box.node(f"{at} {here}", here)
                     strong = {"color": RED, "penwidth": "2.5"} if numbers[-1] >= again else {}
-                    label = f" {', '.join(map(str, numbers))}. {did} "
+                    said, room = f"{', '.join(map(str, numbers))}. {did}", " "
                     if any(n - 1 in self.decided(at) for n in numbers):
-                        strong |= {"penwidth": "4"}
-                        label += "\\n DECIDES "
+                        strong, room = strong | {"penwidth": "4"}, "   "  # a thick arrow needs more of it
+                        said += f"\\n{room}DECIDES "
                         box.node(f"{at} {here}", penwidth="3", color="#1b1f24")
-                    box.edge(f"{at} {here}", f"{at} {there}", label=label, **strong)
+                    box.edge(f"{at} {here}", f"{at} {there}", label=f"{room}{said} ", **strong)
         return g
 
     @property

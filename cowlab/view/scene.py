@@ -2,6 +2,11 @@
 
 Text, SVG and DOT are all made from scenes, so they cannot disagree. Every scene of a trace has the same
 places in the same order; what does not exist yet, or no more, leaves its place empty (``there`` is False).
+
+What the engine does not have is not drawn. It has no page lock (PG_locked): its steps are whole, so nobody ever meets a
+page that is locked while it is swapped in or faulted in, and no frame here is shown as locked. Of what it has, three
+things are left out, because nobody can look at them from outside: whether an area ever held an anonymous page
+(``Vma.anon_vma``), whether a fault may map a huge page there (``Vma.huge``), MMF_HAS_PINNED (``Mm.has_pinned``).
 """
 
 from dataclasses import dataclass, replace

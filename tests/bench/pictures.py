@@ -17,7 +17,7 @@ from browser import LAUNCH_FLAGS, find_chromium
 from widgets import mount
 
 from cowlab import kernel, load, parse, run
-from cowlab.ui import player, scheduler, side_by_side
+from cowlab.ui import executions, player, scheduler, side_by_side
 from cowlab.view import scene_svg, scene_text, scenes
 
 LONG = (
@@ -99,6 +99,8 @@ def main() -> None:
     row("side by side, payload", lambda t: size(
         side_by_side(test, order) if t is long else side_by_side("child-reads-parent-secret", "P C C P")) / 1000,
         "kB")  # fmt: skip
+    graph = executions("a-crowd-of-four")
+    print(f"{f'graph, {graph.count}, payload':<28}{'':>10}{size(graph) / 1000:>10.2f}  kB")
     game = scheduler("child-reads-parent-secret")
 
     def move_and_back() -> None:
