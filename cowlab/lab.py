@@ -1,7 +1,7 @@
 """`cowlab lab`: put the lessons into a folder of the learner's, and open JupyterLab on the index.
 
 Nothing a learner wrote is ever overwritten (see `deliver`). A clone is opened where it is, without copying.
-Only the standard library is imported here; JupyterLab is loaded when it is started.
+Nothing but the standard library and :mod:`.terminal` is imported here; JupyterLab is loaded when it is started.
 """
 
 import argparse
@@ -20,6 +20,8 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import NamedTuple
+
+from .terminal import waiting
 
 __all__ = ["Delivered", "Refusal", "add_parser", "clone", "deliver", "run", "upstream"]
 
@@ -86,7 +88,8 @@ def run(args: argparse.Namespace) -> int:
             raise Refusal(f"JupyterLab is missing; install it with: {sys.executable} -m pip install jupyterlab")
         root, notebooks = _prepare(args.folder)
         _trust(notebooks)
-        server = _server(root, port, browser=args.browser, hooks=args.hooks, rest=args.rest)
+        with waiting("starting JupyterLab"):
+            server = _server(root, port, browser=args.browser, hooks=args.hooks, rest=args.rest)
     except (Refusal, OSError) as problem:
         reason = problem if isinstance(problem, Refusal) else f"JupyterLab cannot use its own folders: {problem}"
         print(f"cowlab lab: {reason}", file=sys.stderr)

@@ -1,7 +1,7 @@
 """What `cowlab --help` teaches: the commands in groups, an example of each, and completion in the shell.
 
-Data first: a command is named in GROUPS and has its examples in EXAMPLES. One that is in neither still works; it is
-listed under "More".
+Data first: a command has its line in GROUPS and its examples in EXAMPLES. The front page is made of these alone, so
+that it need not load what the commands need. A command that is in neither still works; it is listed under "More".
 """
 
 import argparse
@@ -9,14 +9,35 @@ import sys
 
 from .terminal import paint
 
-__all__ = ["EXAMPLES", "GROUPS", "SHELLS", "Front", "add_examples", "add_parser", "complete"]
+__all__ = ["EXAMPLES", "GROUPS", "SHELLS", "Front", "add_examples", "add_parser", "complete", "lines"]
 
-GROUPS = {
-    "Learn": ("lab", "site", "slides"),
-    "Ask the model": ("litmus", "explore", "diff", "designs", "draw"),
-    "Ask real kernels": ("probe", "fuzz", "replay", "conformance"),
-    "Teach": ("release", "grade"),
-    "This machine": ("doctor", "completion"),
+GROUPS = {  # title -> command -> what it is for, in a line: the same as its own `help`
+    "Learn": {
+        "lab": "open the course in JupyterLab",
+        "site": "the course as a web site that runs in the browser",
+        "slides": "make lecture decks of the lessons",
+    },
+    "Ask the model": {
+        "litmus": "judge litmus tests over all schedules",
+        "explore": "explore every execution of any length",
+        "diff": "what sets two kernels apart",
+        "designs": "every design of copy-on-write, judged and priced",
+        "draw": "draw a state, an execution or all executions into a file",
+    },
+    "Ask real kernels": {
+        "probe": "which generation does this kernel show?",
+        "fuzz": "random schedules, this kernel against the model",
+        "replay": "replay what real kernels did on the model",
+        "conformance": "how far the model was judged by real kernels",
+    },
+    "Teach": {
+        "release": "make the learners' form of an exercise",
+        "grade": "grade submissions of exercises",
+    },
+    "This machine": {
+        "doctor": "what works on this machine, and how to mend the rest",
+        "completion": "complete commands, tests and kernels in your shell",
+    },
 }
 START = (  # what to type first, and why
     ("cowlab lab", "open the course"),
@@ -44,15 +65,22 @@ class Front(argparse.ArgumentParser):
 
     def format_help(self) -> str:
         commands = next(a for a in self._actions if isinstance(a, argparse._SubParsersAction))
-        lines = {a.dest: a.help for a in commands._choices_actions}
-        width = max(map(len, lines))
+        said = {a.dest: a.help for a in commands._choices_actions}
+        width = max(map(len, said))
         out = [f"{paint('usage:', 'bold')} cowlab COMMAND ...", "", self.description]
-        for title, names in _grouped(lines).items():
-            out += ["", paint(title, "bold"), *(f"  {name:<{width}}  {lines[name]}" for name in names)]
+        for title, names in _grouped(said).items():
+            out += ["", paint(title, "bold"), *(f"  {name:<{width}}  {said[name]}" for name in names)]
         out += ["", paint("Start with", "bold")]
         room = max(len(command) for command, _ in START)
         out += [f"  {command:<{room}}  {paint('# ' + why, 'faint')}" for command, why in START]
-        return "\n".join([*out, "", "cowlab COMMAND --help says more, with examples.", ""])
+        return "\n".join(
+            [*out, "", "cowlab COMMAND --help says more, with examples; cowlab --version, which cowlab.", ""]
+        )
+
+
+def lines() -> dict[str, str]:
+    """Command -> its line, in the order of the front page."""
+    return {name: line for members in GROUPS.values() for name, line in members.items()}
 
 
 def _grouped(names) -> dict[str, list[str]]:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .litmus.errors import LitmusError, nearest
+from .terminal import progress, say
 
 __all__ = ["Deck", "Slide", "add_parser", "deck", "lessons", "print_pdf", "run", "slides_of"]
 
@@ -76,7 +77,8 @@ def run(args) -> int:
     browser = _browser() if args.pdf else None
     folder = Path(args.output)
     done = []
-    for name in dict.fromkeys(chosen):
+    chosen = list(dict.fromkeys(chosen))
+    for name in progress(chosen, len(chosen), "decks"):
         made = deck(_read(name, known), Path(name).stem)
         page = folder / f"{made.name}.html"
         try:
@@ -89,7 +91,7 @@ def run(args) -> int:
             row |= {"pdf": str(page.with_suffix(".pdf")), "pages": print_pdf(page, page.with_suffix(".pdf"), browser)}
         if not args.json:
             pdf = f"; {row['pdf']}, {row['pages']} pages" if browser else ""
-            print(f"{page}: {made.slides} slides{pdf}", flush=True)
+            say(f"{page}: {made.slides} slides{pdf}")
         done.append(row)
     if args.json:
         print(json.dumps(done, indent=1))
@@ -303,7 +305,10 @@ def print_pdf(page: Path, pdf: Path, browser: str) -> int:
         ]  # fmt: skip
         pdf.unlink(missing_ok=True)
         try:
-            said = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
+            said = subprocess.run(
+                command, capture_output=True, text=True, encoding="utf-8", errors="replace", timeout=PATIENCE,
+                stdin=subprocess.DEVNULL,
+            )  # fmt: skip
             why = (said.stderr.strip().splitlines() or [f"exit status {said.returncode}"])[-1]
         except subprocess.TimeoutExpired:
             why = f"not ready after {PATIENCE} seconds"

@@ -1,6 +1,7 @@
 """`cowlab --help` teaches; shells complete; colours and bars are for terminals."""
 
 import io
+import json
 import os
 import re
 import shlex
@@ -9,8 +10,8 @@ import sys
 
 import pytest
 
-from cowlab import cli, manual, terminal
-from cowlab.litmus import catalogue
+from cowlab import __version__, cli, designs, manual, terminal
+from cowlab.litmus import LitmusError, catalogue
 from cowlab.mm import KERNELS
 
 COMMANDS = next(a for a in cli._parser()._actions if a.dest == "command").choices
@@ -33,9 +34,51 @@ def test_the_front_page_has_every_command_once(capsys):
     assert max(map(len, page.splitlines())) <= 100
 
 
-def test_a_group_names_a_command_once():
+def test_the_tables_of_commands_agree():
+    """A command stands in one group, has a module, and says of itself the line that the front page shows for it."""
     names = [n for members in manual.GROUPS.values() for n in members]
     assert len(names) == len(set(names))
+    assert set(names) == set(cli.HOMES) == set(COMMANDS)
+    subparsers = next(a for a in cli._parser()._actions if a.dest == "command")
+    assert {a.dest: a.help for a in subparsers._choices_actions} == manual.lines()
+
+
+def modules(*arguments):
+    """What `cowlab ARGUMENTS` has loaded when it ends, in a fresh interpreter."""
+    code = "import sys; from cowlab.cli import main\ntry: main(sys.argv[1:])\nfinally: print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    return done.stdout.splitlines()[-1].split()
+
+
+ALWAYS = {"cowlab", "cowlab.cli", "cowlab.manual", "cowlab.terminal"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "more"),
+    [
+        (["--help"], set()),
+        (["--version"], set()),
+        (["lab", "--help"], {"cowlab.lab"}),
+        (["completion", "--help"], set()),
+        (["doctor", "--help"], {"cowlab.doctor"}),
+        (["grade", "--help"], {"cowlab.grade", "cowlab.litmus", "cowlab.mm", "cowlab.explore"}),
+        (["explore", "--help"], {"cowlab.explore", "cowlab.mm"}),
+    ],
+    ids=" ".join,
+)
+def test_a_command_loads_its_own_and_no_other(arguments, more):
+    """The front page loads none of the commands, and a command none but itself and what stands below it."""
+    loaded = [m for m in modules(*arguments) if m.startswith("cowlab")]
+    assert set(loaded) >= ALWAYS
+    assert [m for m in loaded if m not in ALWAYS and ".".join(m.split(".")[:2]) not in more] == []
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as done:
+        cli.main(["--version"])
+    assert (done.value.code, capsys.readouterr().out) == (0, f"cowlab {__version__}\n")
+    asked = subprocess.run([sys.executable, "-m", "cowlab", "--version"], capture_output=True, text=True)
+    assert asked.stdout == f"cowlab {__version__}\n"
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -117,12 +160,16 @@ def completed(line: str) -> set[str]:
         ("cowlab diff v5.7", {"v5.7"}),
         ("cowlab diff v4", {"v4.8"}),
         ("cowlab litmus --sch", {"--schedule"}),
+        ("cowlab rel", {"release"}),
+        ("cowlab slides --pd", {"--pdf"}),
+        ("cowlab grade --require-isolation name", {"namespaces"}),
     ],
 )
 def test_tab(line, words):
     """Commands, options, kernels and the tests of the catalogue complete; all that is offered exists."""
     assert completed(line) == words
-    assert words & {*KERNELS, "v4.8", *catalogue(), *COMMANDS, "--schedule"} == words
+    options = {o for parser in COMMANDS.values() for o in parser._option_string_actions} | {"namespaces"}
+    assert words & {*KERNELS, "v4.8", *catalogue(), *COMMANDS, *options} == words
 
 
 # Colours and bars
@@ -195,3 +242,92 @@ def test_a_bar_passes_everything_on(capsys):
 def test_without_tqdm_there_is_no_bar(monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm", None)
     assert list(terminal.progress(range(3), 3, "counting")) == [0, 1, 2]
+
+
+LINE = json.dumps(
+    {"id": "a", "init": ["P: x = old"], "steps": ["P: fork C", "P: write x new"],
+     "observed": [{"kernels": ["5.4.0"], "values": {"P.x": "new"}, "frames": {"P.x": 0}}]}
+)  # fmt: skip
+SLOW = [  # (arguments, what the sign of life says)
+    ("litmus child-reads-parent-secret takeover-after-exit", "judging"),
+    ("litmus child-reads-parent-secret no-such-test", "no-such-test: no such file"),
+    ("diff v5.7 v5.8", "judging"),
+    ("designs", "designs"),
+    ("replay one.jsonl", "replaying"),
+    ("conformance --markdown", "replaying"),
+    ("explore --kernel v5.7 --full --go-on --max-states 500", "states/s"),
+    ("slides 02 05", "decks"),
+    ("draw child-reads-parent-secret -o x.svg", "drawing"),
+    ("probe", "asking the kernel"),
+    ("litmus child-reads-parent-secret --live", "running"),
+    ("fuzz --minutes 0.02", "fuzz"),
+    ("doctor", "checking"),
+]
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """The same work, less of it, in a folder of one's own; and a sign of life at once."""
+    rows = designs.enumerate_designs()[:5]
+    (tmp_path / "one.jsonl").write_text(LINE + "\n", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(designs, "enumerate_designs", lambda: rows)
+    for module in ("conformance", "replay"):
+        monkeypatch.setattr(f"cowlab.litmus.{module}.shipped", lambda: [tmp_path / "one.jsonl"])
+    monkeypatch.setattr(terminal, "DELAY", 0)
+    monkeypatch.setattr("cowlab.explore.command.FIRST", 0)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("is_terminal", [True, False])
+@pytest.mark.parametrize(("arguments", "words"), SLOW, ids=[a for a, _ in SLOW])
+def test_what_takes_long_shows_a_sign_of_life(arguments, words, is_terminal, small, monkeypatch, capsys):
+    """On a terminal a bar, or a line with the seconds, comes and goes on stderr, without a colour; in a file there
+    is nothing of it. What stands on stdout is the same."""
+    if arguments.startswith("fuzz"):
+        pytest.importorskip("hypothesis")
+    stream = Stream(is_terminal)
+    monkeypatch.setattr(sys, "stderr", stream)
+    status = cli.main(arguments.split())
+    shown = stream.getvalue()
+    if status and "out of reach" in shown:
+        pytest.skip("no live kernel here")
+    assert (words in shown) == (is_terminal or words in ("states/s", "no-such-test: no such file"))
+    assert "\x1b[3" not in shown
+    if is_terminal:
+        assert shown.rpartition("\r")[2].strip() == "", "gone at the end"
+    assert words + ":" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("is_terminal", "shows"), [(True, True), (False, False)])
+def test_waiting_for_another_program(is_terminal, shows, monkeypatch, tmp_path):
+    """`cowlab site` and its like wait for npm or pip: the terminal sees for what, and how long; then no more of it."""
+    from cowlab.site.tools import call
+
+    monkeypatch.setattr(terminal, "DELAY", 0)
+    monkeypatch.setattr(sys, "stderr", Stream(is_terminal))
+    call([sys.executable, "-c", "pass"], "fetching", tmp_path)
+    assert ("fetching: 0 s" in sys.stderr.getvalue()) == shows
+    assert sys.stderr.getvalue().rpartition("\r")[2].strip() == ""
+
+
+def test_a_message_comes_after_its_bar(small, monkeypatch):
+    """An error in the middle of the work: the bar goes, then the message stands on a line of its own."""
+
+    def fail(row):
+        raise LitmusError("broken on purpose")
+
+    monkeypatch.setattr(designs, "assess", fail)
+    monkeypatch.setattr(sys, "stderr", Stream(True))
+    assert cli.main(["designs"]) == 2
+    assert "designs:" in sys.stderr.getvalue()
+    assert sys.stderr.getvalue().rpartition("\r")[2] == "cowlab: broken on purpose\n"
+
+
+def test_a_line_goes_above_the_bar(monkeypatch, capsys):
+    """say() prints the line whole, bar or no bar."""
+    monkeypatch.setattr(terminal, "DELAY", 0)
+    monkeypatch.setattr(sys, "stderr", Stream(True))
+    for n in terminal.progress(range(3), 3, "counting"):
+        terminal.say(f"line {n}")
+    assert capsys.readouterr().out == "line 0\nline 1\nline 2\n"

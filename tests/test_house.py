@@ -18,7 +18,7 @@ ENGINE = sorted((PACKAGE / "mm").glob("*.py"))
 # From the ground up; each may import what stands left of it. `lab`, `slides` and `cli` are on top.
 STOREYS = [
     "mm", "explore", "litmus", "terminal", "designs", "live", "view", "ui", "course", "magic", "grade", "lab", "slides",
-    "site", "doctor", "manual", "cli",
+    "site", "doctor", "commands", "manual", "cli",
 ]  # fmt: skip
 UPWARD = {"text", "show", "player", "diagram", "_repr_mimebundle_"}  # asked for its picture, and not before
 

@@ -1,6 +1,5 @@
 """Every way to cowlab, from nothing (tests/paths.py does the work), and what the wheel holds."""
 
-import ast
 import json
 import os
 import re
@@ -125,23 +124,6 @@ def test_nothing_at_import_or_run_time_needs_the_network(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "x.svg").stat().st_size > 1000
-
-
-FOREIGN = {"fcntl", "grp", "pwd", "resource", "termios", "pty", "syslog", "posix"}
-OURS = [p for p in sorted(lab.PACKAGE.rglob("*.py")) if p.relative_to(lab.PACKAGE).parts[0] not in ("live", "grade")]
-
-
-@pytest.mark.parametrize("path", OURS, ids=lambda p: p.relative_to(lab.PACKAGE).as_posix())
-def test_posix_stays_in_its_place(path):
-    """Outside live/ and grade/, whose work is processes, no module imports what only POSIX has, and text that is read
-    or written names its encoding."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
-        names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
-        assert not FOREIGN & set(names), f"line {node.lineno}"
-        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("read_text", "write_text"):
-            said = [a.value for a in node.args if isinstance(a, ast.Constant)] + [k.arg for k in node.keywords]
-            assert {"utf-8", "ascii", "encoding"} & set(said), f"line {node.lineno}: name the encoding"
 
 
 # Elsewhere

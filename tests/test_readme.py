@@ -1,6 +1,7 @@
 """The README says what is so."""
 
 import doctest
+import json
 import re
 import shlex
 from pathlib import Path
@@ -11,7 +12,7 @@ from picture import PICTURE, SAYS, picture
 from cowlab import cli
 
 README = Path(__file__).parent.parent / "README.md"
-CONSOLE = re.findall(r"```console\n\$ (.*)\n((?:.*\n)*?)```", README.read_text())
+CONSOLE = re.findall(r"```console\n\$ (.*)\n((?:.*\n)*?)```", README.read_text("utf-8"))
 
 
 @pytest.mark.parametrize(("command", "printed"), CONSOLE, ids=[c for c, _ in CONSOLE])
@@ -32,8 +33,40 @@ def test_the_python_example_prints_what_stands_below_it():
 
 def test_the_litmus_test_in_the_readme_is_the_one_in_the_catalogue():
     """The reader sees the file that runs."""
-    shown = re.search(r"```\n(litmus (?:.*\n)*?)```", README.read_text())[1]
+    shown = re.search(r"```\n(litmus (?:.*\n)*?)```", README.read_text("utf-8"))[1]
     assert shown == (README.parent / "cowlab/litmus/catalogue/child-reads-parent-secret.litmus").read_text()
+
+
+def test_the_recording_in_the_readme_is_one(tmp_path, capsys):
+    """The JSON that shows the format of a recording is judged, on each of its kernels, and agrees."""
+    (shown,) = re.findall(r"```json\n(.*?)```", README.read_text("utf-8"), re.S)
+    file = tmp_path / "one.jsonl"
+    file.write_text(json.dumps(line := json.loads(shown)) + "\n", "utf-8")
+    assert cli.main(["replay", str(file)]) == 0
+    pairs = sum(len(o["kernels"]) for o in line["observed"])
+    assert capsys.readouterr().out == f"1 observations, {pairs} judged, 0 mismatches\n"
+
+
+NAMED = re.findall(r"`(tests/[\w./-]+|cowlab/[\w./-]+|notebooks/[\w./-]+|\.[\w./-]+/[\w]*)`", README.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("name", sorted({n for n in NAMED if "N" not in n}))
+def test_files_that_the_readme_names_are_there(name):
+    assert (README.parent / name).exists()
+
+
+SHELL = re.findall(r"```sh\n(.*?)```", README.read_text("utf-8"), re.S)
+LINES = [line.partition("#")[0] for block in SHELL for line in block.splitlines()]
+INLINE = re.findall(r"`(cowlab [a-z]+(?: [^`]*)?)`", README.read_text("utf-8"))
+CALLS = [c for x in [*LINES, *INLINE] for c in re.split(r" && |\$\(", x.replace("\n", " ")) if c.startswith("cowlab ")]
+
+
+@pytest.mark.parametrize("line", sorted({c.strip() for c in CALLS}))
+def test_commands_in_the_readme_are_understood(line):
+    """What the README tells you to type names a command, and its options are options of it."""
+    _, name, *words = line.split()
+    known = cli._parser(name)._subparsers._group_actions[0].choices[name]._option_string_actions
+    assert [w for w in words if re.match(r"--?[a-z]", w) and w not in known] == []
 
 
 def test_the_picture_in_the_readme_is_what_the_engine_draws():
@@ -44,12 +77,12 @@ def test_the_picture_in_the_readme_is_what_the_engine_draws():
 
 def test_links_in_the_readme_lead_somewhere():
     """Every relative link names a file of the repository."""
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README.read_text()):
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README.read_text("utf-8")):
         assert (README.parent / target).exists(), target
 
 
 def test_the_commands_that_ci_runs_are_the_readmes():
     """.ci/run calls exactly the test command that the README gives."""
     command = 'pip install -e ".[test]" && pytest'
-    assert command in README.read_text()
+    assert command in README.read_text("utf-8")
     assert command in (README.parent / ".ci" / "run").read_text()

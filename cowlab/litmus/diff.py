@@ -1,8 +1,6 @@
 """Two kernels side by side: the rules that differ, who changed them, and the verdicts that differ with them."""
 
 import re
-import sys
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
@@ -112,20 +110,15 @@ def differing_fields(a: Kernel, b: Kernel) -> list[Change]:
 
 def flips(a: Kernel, b: Kernel, tests: Iterable[Test]) -> list[Flip]:
     """The tests that the two rows judge differently, in the order given; a test that asks the first row for nothing
-    in which they differ is not judged twice. On a terminal a line on stderr says how far it is, after a second.
+    in which they differ is not judged twice.
 
     >>> from cowlab import kernel, litmus
     >>> flips(kernel("v5.7"), kernel("v5.8"), [litmus.load("child-reads-parent-secret")])
     [Flip(test='child-reads-parent-secret', before='Sometimes', after='Never')]
     """
-    found, begun, shown = [], time.monotonic(), False
+    found = []
     for t in tests if differing_fields(a, b) else ():
-        if sys.stderr.isatty() and time.monotonic() - begun > 1:
-            shown = True
-            print(f"\r\x1b[Kjudging {t.name}", end="", file=sys.stderr, flush=True)
         verdict = judge(t, asked := Asked(a)).verdict
         if not asked.alike(b) and verdict != (other := judge(t, b).verdict):
             found.append(Flip(t.name, verdict, other))
-    if shown:
-        print("\r\x1b[K", end="", file=sys.stderr)
     return found

@@ -5,6 +5,9 @@ import json
 import sys
 from pathlib import Path
 
+from .. import terminal
+from ..terminal import progress, waiting
+
 __all__ = ["add_parser", "conformance_note", "run_litmus", "say"]
 
 SAMPLE = 50  # schedules of a test that has more
@@ -51,7 +54,8 @@ def _minutes(text: str) -> float:
 def _run_probe(args) -> int:
     from . import probe
 
-    found = probe()
+    with waiting("asking the kernel"):
+        found = probe()
     print(json.dumps(found.as_json(), indent=1) if args.json else found)
     return 0
 
@@ -77,12 +81,12 @@ def run_litmus(files: list[str], schedule: str | None, as_json: bool) -> int:
     from .tally import run
 
     tallies, status = [], 0
-    for file in files:
+    for file in progress(files, len(files), "running"):
         try:
             tallies.append(run(load(file), schedule))
         except LitmusError as e:
             e.file = e.file or str(file)
-            print(e, file=sys.stderr)
+            terminal.say(e, sys.stderr)
             status = 2
     if as_json:
         if tallies or not status:
@@ -100,7 +104,7 @@ def conformance_note() -> dict:
     from .tally import run
 
     passed, violated, refused, row = 0, [], {}, ""
-    for name in catalogue():
+    for name in progress(catalogue(), len(catalogue()), "running"):
         try:
             tally = run(load(name), limit=SAMPLE)
         except LitmusError as e:

@@ -197,7 +197,7 @@ class Run:
         wanted = [n for n, (value, attributes) in enumerate(self.program["pages"]) if "huge" in attributes and value]
         if not wanted:
             return
-        with open(f"/proc/{self.actors[0].pid}/smaps") as f:
+        with open(f"/proc/{self.actors[0].pid}/smaps", encoding="utf-8", errors="replace") as f:
             text = f.read()
         if not all(is_huge(text, address(n)) for n in wanted):
             raise Trouble("no huge page was to be had")

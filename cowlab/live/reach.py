@@ -152,6 +152,6 @@ def machine() -> dict[str, str]:
 
 def _read(path: str) -> str:
     try:
-        return Path(path).read_text(errors="replace")
+        return Path(path).read_text("utf-8", errors="replace")
     except OSError:
         return ""

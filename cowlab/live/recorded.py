@@ -119,4 +119,4 @@ def _index() -> dict[tuple[str, ...], dict]:
 
 @cache
 def _lines() -> list[dict]:
-    return [json.loads(text) for path in shipped() for text in path.read_text().splitlines() if text.strip()]
+    return [json.loads(text) for path in shipped() for text in path.read_text("utf-8").splitlines() if text.strip()]

@@ -130,7 +130,7 @@ def try_pageout(kit) -> str:
 
 
 def try_reclaim(kit) -> str:
-    with open("/proc/swaps") as f:
+    with open("/proc/swaps", encoding="utf-8", errors="replace") as f:
         if len(f.readlines()) < 2:
             return "no swap"
     cage = Cage()
@@ -159,7 +159,7 @@ def try_huge(kit) -> str:
     calls.map_page(BASE, calls.PMD, True, False, -1)
     calls.advise(BASE, calls.PMD, "hugepage")
     calls.store8(BASE, 7)
-    with open("/proc/self/smaps") as f:
+    with open("/proc/self/smaps", encoding="utf-8", errors="replace") as f:
         return "" if is_huge(f.read(), BASE) else "no huge page"
 
 

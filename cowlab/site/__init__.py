@@ -159,10 +159,12 @@ def _configure(lite: Path, extensions: list[Path], packages: list[str]) -> None:
 
 def _jupyter_lite(lite: Path) -> Path:
     """Run JupyterLite's builder in a process of its own; the folder it made."""
+    from ..terminal import waiting
     from .tools import Refusal
 
     command = [sys.executable, "-m", "jupyterlite_core", "build", "--lite-dir", str(lite)]
-    done = subprocess.run(command, cwd=lite, capture_output=True, text=True, encoding="utf-8", errors="replace")
+    with waiting("JupyterLite"):
+        done = subprocess.run(command, cwd=lite, capture_output=True, text=True, encoding="utf-8", errors="replace")
     if done.returncode or not (lite / "site" / "lab" / "index.html").is_file():
         raise Refusal("JupyterLite failed: " + "\n  ".join((done.stdout + done.stderr).strip().splitlines()[-8:]))
     return lite / "site"

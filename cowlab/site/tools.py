@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ..terminal import waiting
+
 __all__ = ["Refusal", "call", "missing", "npm", "pip"]
 
 
@@ -35,7 +37,8 @@ def _pip() -> list[str] | None:
 
 def call(command: list[str], doing: str, folder: Path) -> str:
     """Run a program and return its stdout; Refusal with its last words when it fails."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, encoding="utf-8", errors="replace")
+    with waiting(doing):
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, encoding="utf-8", errors="replace")
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-6:]
         raise Refusal(f"{doing} failed (exit status {done.returncode}): " + "\n  ".join(said))
