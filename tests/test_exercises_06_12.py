@@ -1,24 +1,25 @@
-"""Exercises 06 to 12 and their rubric: one right and one wrong answer of each question here, all of them in full."""
+"""Exercises 05 to 12 and their rubric: what seeds draw is equally hard, budgets are measured, the capstone stands."""
 
 import json
 import re
+from functools import cache
+from xml.etree import ElementTree
 
 import pytest
 from machine import ROOT
 
-from cowlab import designs, kernel, load
-from cowlab.grade.box import Limits
-from cowlab.grade.design_rubric import callers, check_design, check_report, check_row, check_separates, standing
-from cowlab.grade.notebook import read_notebook, source
-from cowlab.grade.release import FULL, known_answers, self_test
+from cowlab import designs, judge, kernel, load, parse
+from cowlab.grade import later, problems, rubric, search
+from cowlab.grade.design_rubric import check_design, check_report, check_row, check_separates, within
+from cowlab.grade.difficulty import ALONE, TAKERS, measured, schedules, told
+from cowlab.grade.notebook import exercise, read_notebook, source
+from cowlab.grade.problems import _callers
+from cowlab.grade.release import FULL, known_answers
+from cowlab.grade.standing import standing
 from cowlab.litmus import catalogue
-from cowlab.mm import KERNELS, ROADS
+from cowlab.mm import KERNELS, ROADS, replace
 
-MINE = sorted(p for p in ROOT.glob("tests/solutions/*.ipynb") if "06" <= p.stem[:2] <= "12")
-BUDGETS = {
-    "09-the-price": ("v5.7", {"coherence": 9, "pages": 11}),
-    "12-design-your-own": ("v5.8", {"coherence": 3, "pages": 12}),
-}
+MINE = sorted(p for p in ROOT.glob("tests/solutions/*.ipynb") if "05" <= p.stem[:2] <= "12")
 CAPSTONE = ROOT / "tests" / "solutions" / "12-design-your-own.ipynb"
 
 
@@ -30,79 +31,18 @@ def role(cell):
     return cell["metadata"].get("nbgrader", {})
 
 
-def advice_on(path, of, answer):
-    """What the check of a question says of an answer, both run here: quick, and without the isolation."""
-    space = {"display": lambda shown: None}
-    cells = [c for c in read_notebook(path)["cells"] if c["cell_type"] == "code"]
-    for cell in cells:
-        if role(cell).get("grade_id") == f"{of}_check":
-            exec(answer, space)  # the author's own
-            exec(source(cell), space)
-            return space["advice"]
-        if role(cell).get("locked") and not role(cell).get("grade"):
-            exec(source(cell), space)
-    raise AssertionError(of)
-
-
-def right_and_wrong(path):
-    asked, known = known_answers(path)
-    for q in asked.questions:
-        mine = [k for k in known if k.of == q.id]
-        yield mine[0]
-        yield next(k for k in mine if k.score < 1 and k.believes)
-
-
-def test_there_are_seven():
-    assert [p.stem[:2] for p in MINE] == ["06", "07", "08", "09", "10", "11", "12"]
-
-
-@pytest.mark.parametrize("path", MINE, ids=name)
-def test_a_right_and_a_wrong_answer(path):
-    """The reference earns all; a wrong answer earns what its author says, and shows the misconception it is tied to."""
-    for k in right_and_wrong(path):
-        advice = advice_on(path, k.of, k.answer)
-        assert advice.score == pytest.approx(k.score), (k.of, k.name)
-        assert k.name == FULL or set(advice.believes) == set(k.believes), (k.of, k.name)
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("path", MINE, ids=name)
-def test_every_known_answer(path):
-    """In isolation, and through nbval: each known answer earns what its author says."""
-    assert {r["name"]: r["wrong"] for r in self_test(path, Limits()) if r["wrong"]} == {}
-
-
-@pytest.mark.parametrize("path", MINE, ids=name)
-def test_each_question_has_answers_tied_to_misconceptions(path):
-    """Two right ones that differ beside the reference or with it, three wrong ones, and at least one belief."""
-    asked, known = known_answers(path)
-    for q in asked.questions:
-        mine = [k for k in known if k.of == q.id and k.name not in ("an empty answer", "as handed out")]
-        assert len({" ".join(k.answer.split()) for k in mine if k.score == 1}) >= 2, q.id
-        assert len([k for k in mine if k.score < 1]) >= 3, q.id
-        assert any(k.believes or re.search(r"\(M\d+\)", k.name) for k in mine), q.id
-        assert 2 <= len(asked.questions) <= 4
+def test_there_are_eight():
+    assert [p.stem[:2] for p in MINE] == ["05", "06", "07", "08", "09", "10", "11", "12"]
 
 
 @pytest.mark.parametrize("path", MINE, ids=name)
 def test_setup_cells_print_nothing(path, capsys):
     """What learners are handed out runs as it stands, and shows nothing."""
-    space = {}
+    space = {"display": lambda *shown: None}
     for cell in read_notebook(ROOT / "exercises" / path.name)["cells"]:
         if cell["cell_type"] == "code" and not role(cell).get("grade"):
             exec(source(cell), space)
     assert capsys.readouterr().out == ""
-
-
-@pytest.mark.parametrize(("path", "budget"), [(p, BUDGETS[p.stem]) for p in MINE if p.stem in BUDGETS], ids=str)
-def test_no_row_of_history_meets_the_budget(path, budget):
-    """Taking a row over as it is earns less than full marks: the row's own fields, all of them, over the base."""
-    base, limits = budget
-    for k in (KERNELS | ROADS).values():
-        fields = [f for f in type(k).__slots__ if f not in ("name", "about", "commits", "aliases")]
-        values = {f: getattr(k, f) for f in fields if getattr(k, f) != getattr(kernel(base), f)}
-        changes = {f: getattr(v, "__name__", v) for f, v in values.items()}
-        assert not changes or check_design(changes, base, **limits).score < 1, k.name
 
 
 def test_the_texts_of_the_budgets_are_measured():
@@ -132,10 +72,40 @@ def reference():
 
 def test_the_capstone_is_on_the_front():
     """No kernel of history and no road beats the reference, and it is starred; v5.8's own rules are beaten."""
-    assert standing(reference(), "v5.8").endswith("Nothing in this table beats yours.")
-    assert re.search(r"^\* yours", standing(reference(), "v5.8"), re.MULTILINE)
-    assert "Yours is beaten by break-cow-flag" in standing({"keeps_pinned": True}, "v5.8")
-    assert standing({}, "v5.8").startswith("Nothing is changed yet")
+    mine = standing(reference(), "v5.8")
+    assert str(mine).endswith("Nothing in this table beats yours.")
+    assert re.search(r"^\* yours", str(mine), re.MULTILINE)
+    assert "Yours is beaten by break-cow-flag" in str(standing({"keeps_pinned": True}, "v5.8"))
+    assert "Yours is beaten by break-cow-flag" in str(standing({}, "v5.8"))
+    assert str(standing(7, "v5.8")) == "The answer is a dict: field -> rule."
+    assert "cannot be 'no'" in str(standing({"reuse": "no"}, "v5.8"))
+
+
+def test_the_picture_of_the_front_says_what_the_table_says():
+    """Each row has its place by pages and by tests lost; every name is there, and a title and words for those who do
+    not see it. A row that is none has no picture."""
+    mine = standing(reference(), "v5.8")
+    picture = ElementTree.fromstring(mine.svg())
+    space = "{http://www.w3.org/2000/svg}"
+    texts = [t for t in picture.iter(f"{space}text") if t.text]
+    assert picture.get("role") == "img"
+    assert mine.verdict in picture.find(f"{space}desc").text
+    assert {n.strip("* ") for t in texts for n in t.text.split(",")} >= {*KERNELS, *ROADS, "yours"}
+    at = next(t for t in texts if t.get("font-weight"))
+    newest = next(t for t in texts if "v6.12" in t.text)
+    assert at.text == "* yours"
+    assert float(at.get("x")) < float(newest.get("x"))  # fewer pages
+    assert float(at.get("y")) == float(newest.get("y"))  # as many tests lost
+    assert mine._repr_mimebundle_()["text/plain"] == str(mine)
+    assert "text/html" not in standing(7, "v5.8")._repr_mimebundle_()
+
+
+@pytest.mark.full
+def test_designs_of_the_front_stand_beside_it():
+    front = designs.pareto(designs.table())
+    mine = standing(reference(), "v5.8", front)
+    assert all(a.kernel.name in str(mine) for a in front)
+    assert "a design of the front" in mine.svg()
 
 
 @pytest.mark.parametrize(
@@ -158,8 +128,6 @@ def test_a_change_that_is_not_needed_costs_half():
 
 def test_each_test_of_the_catalogue_separates_by_its_verdicts():
     """Half for those that do, since they are the catalogue's; nothing for those that do not."""
-    from cowlab import judge
-
     for test in list(catalogue())[::9]:
         verdicts = [judge(load(test), kernel(k)).verdict for k in ("v5.9", "v5.19")]
         score = check_separates(load(test).text, ["v5.9"], ["v5.19"]).score
@@ -180,7 +148,7 @@ def test_callers_are_as_the_table_of_the_model_says():
     """A page is let go at once, or given up when the owner's changes, by those of whom the lesson says so."""
     leak = "litmus m\ninit\n  P: x = old\n\nP | C\nfork C | {0} x -> r\nwrite x new | munmap x\n\nexists C.r == new\n"
     rows = dict(
-        zip(("gup", "io_uring", "kvm", "perf"), callers(("gup", "io_uring", "kvm", "perf"), leak, "v5.7"), strict=True)
+        zip(("gup", "io_uring", "kvm", "perf"), _callers(("gup", "io_uring", "kvm", "perf"), leak, "v5.7"), strict=True)
     )
     assert rows["gup"] == ["data", "held", "yes"]
     assert rows["io_uring"] == ["writes", "held", "no"]
@@ -193,3 +161,133 @@ def test_a_wrong_answer_brings_an_execution_and_no_key():
     advice = check_design({"keeps_pinned": True}, "v5.8", coherence=3, pages=12)
     assert advice.trace is not None
     assert not re.search("unshare_if|exclusive", json.dumps(advice.said))
+
+
+# Seeds: equally hard
+
+
+SEEDS = range(24)
+OLDER, NEWER = ("v5.9", "v5.10", "v5.18"), ("v5.19", "v6.1", "v6.12")
+DRAWN = [problems.longer, problems.avoid, problems.isolation, problems.coherence, problems.verdicts, problems.lookups,
+         problems.six, problems.left_out, later.budget, later.caller, later.report, later.sandbox,
+         later.capstone]  # fmt: skip
+
+
+def different(draw):
+    """What the seeds draw, each once."""
+    return list({said(found): found for found in map(draw, SEEDS)}.values())
+
+
+def said(drawn):
+    return getattr(drawn, "text", repr(drawn))
+
+
+def alike(found):
+    """The same length, and numbers of solutions at most a factor of two apart."""
+    assert len({hard.shortest for hard in found}) == 1, found
+    counts = [hard.solutions for hard in found]
+    assert 0 < max(counts) <= 2 * min(counts), found
+
+
+@pytest.mark.parametrize("path", MINE, ids=name)
+def test_every_question_says_how_it_is_measured(path):
+    """And every exercise takes a seed."""
+    cells = read_notebook(path)["cells"]
+    for q in exercise(path).questions:
+        cell = next(c for c in cells if role(c).get("grade_id") == q.id)
+        assert cell["metadata"]["cowlab"]["difficulty"].startswith("measure."), q.id
+    assert sum(source(c).splitlines().count("SEED = 0") for c in cells) == 1
+
+
+@pytest.mark.parametrize("draw", DRAWN, ids=lambda f: f.__name__)
+def test_neighbours_get_different_problems(draw):
+    """The same seed draws the same, and of 24 seeds at least four are different; what is no seed is refused."""
+    assert [said(draw(s)) for s in SEEDS] == [said(draw(s)) for s in SEEDS]
+    assert len(different(draw)) >= 4
+    with pytest.raises(ValueError, match="is no seed"):
+        draw(-1)
+
+
+def test_schedules_invariants_and_reports_are_equally_hard():
+    """05, 06 and 11: as many moves, atoms or steps, and about as many solutions."""
+    alike([schedules(test) for test in different(problems.longer)])
+    for draw in (problems.isolation, problems.coherence):
+        alike([search.invariant(c.test, c.good, c.bad) for c in different(draw)])
+    found = []
+    for report in later.REPORTS:
+
+        def right(text, report=report):
+            return check_report({"test": text, "verdicts": {}}, report.steps, report.seen).score > 0
+
+        found.append(search.litmus_tests(right, *told(report.steps)))
+    alike(found)
+
+
+@pytest.mark.full
+def test_rows_are_equally_hard():
+    """07 and 11: as many changes, in about as many ways."""
+    own = {problems.COMES_BACK.name: problems.COMES_BACK}
+    alike([search.rows("v5.7", wanted, own) for wanted in different(problems.verdicts)])
+    alike([search.rows("v5.7", wanted) for wanted in different(later.sandbox)])
+
+
+@pytest.mark.full
+def test_designs_are_equally_hard():
+    """09 and 12: as many of the six questions answered otherwise, in about as many ways."""
+    for draw in (later.budget, later.capstone):
+        alike([search.design(b.base, lambda found, b=b: within(found, **b.limits)) for b in different(draw)])
+
+
+@cache
+def right_leaks(leaks_on, not_on):
+    """The tests of four of TAKERS' steps that earn all, whatever steps they use."""
+    tests = search._tests(TAKERS, "exists C.pipe == new", 4)
+    return [text for text in tests if rubric.check_test(text, leaks_on, not_on, ()).ok]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("draw", "kernels"), [(problems.avoid, ("v5.7", "v5.8")), (problems.left_out, ("v5.8", "v5.9"))], ids=["05", "08"]
+)
+def test_leaks_are_equally_hard(draw, kernels):
+    """Whatever is not to occur, a test of four steps does, and none of three."""
+    counts = [
+        sum(not any(re.search(rf"\b{step}\b", text) for step in avoided) for text in right_leaks(*kernels))
+        for avoided in different(draw)
+    ]
+    assert 0 < max(counts) <= 2 * min(counts), counts
+    shorter = search._tests(TAKERS, "exists C.pipe == new", 3)
+    assert not any(rubric.check_test(text, *kernels, ()).ok for text in shorter)
+
+
+@pytest.mark.full
+def test_tests_that_separate_are_equally_hard():
+    """10: by whatever caller, four steps."""
+    found = []
+    for caller in different(later.caller):
+
+        def right(text, caller=caller):
+            return check_separates(text, OLDER, NEWER, (caller,), ("fork", "pin")).ok
+
+        found.append(search.litmus_tests(right, {"P": [*ALONE, f"{caller} x -> r"]}, "forall P.r == new"))
+    alike(found)
+
+
+def test_tables_are_equally_hard():
+    """07 and 08: of five lookups two leak on the half backport; of six callers two hold, two are told, two let go."""
+    new = kernel("v5.8")
+    half = replace(kernel("v5.7"), force_cow_break=new.force_cow_break, follow_write=new.follow_write)
+    for seed in SEEDS:
+        five = [parse(problems.LOOKUP.format(step)) for step in problems.lookups(seed)]
+        assert sum(judge(test, half).positive > 0 for test in five) == 2
+        rows = _callers(problems.six(seed), problems.OLDER, "v5.8")
+        assert sorted(page for _, page, _ in rows) == ["held", "held", "let go", "let go", "told", "told"]
+        assert sum(leak == "yes" for *_, leak in rows) == 2
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("path", [p for p in MINE if p.stem[:2] in ("06", "07", "11")], ids=name)
+def test_the_self_test_can_print_how_hard_it_is(path):
+    found = measured(path)
+    assert set(found) == {q.id for q in exercise(path).questions}
+    assert all(hard.solutions for hard in found.values())

@@ -51,7 +51,7 @@ def schedules(test: Test, rules: str = "v5.7") -> Difficulty:
 
     >>> from cowlab import load
     >>> schedules(load("child-reads-parent-secret"))
-    Difficulty(shortest=4, solutions=1, tries=3)
+    Difficulty(shortest=4, solutions=1, tries=3, of='moves')
     """
     road = _Road(test, kernel(rules))
     columns = list(test.columns)

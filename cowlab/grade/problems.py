@@ -68,9 +68,13 @@ AVOIDED = (
 
 
 def longer(seed: int = 0) -> Test:
-    """A program of three processes; 7 moves are the fewest after which a pipe holds new."""
-    holder, *programs = _pick(seed, LONGER)
-    return _written("longer", f"exists {holder}.pipe == new", **dict(zip("PCD", programs, strict=True)))
+    """A program of three processes; 7 moves are the fewest after which a pipe holds new. The children have names of
+    the seed's own, so that a neighbour's schedule is none here."""
+    rng = _rng(seed)
+    holder, *programs = rng.choice(LONGER) if seed else LONGER[0]
+    names = dict(zip("PCD", ("P", *(rng.sample("ABCDEFGH", 2) if seed else "CD")), strict=True))
+    told = [[f"fork {names[s[-1]]}" if s.startswith("fork ") else s for s in program] for program in programs]
+    return _written("longer", f"exists {names[holder]}.pipe == new", **dict(zip(names.values(), told, strict=True)))
 
 
 def avoid(seed: int = 0) -> tuple[str, ...]:
