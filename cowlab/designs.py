@@ -259,14 +259,9 @@ def assess(row: Kernel) -> Assessment:
     return Assessment(row, fails, {n: p[0] for n, p in priced.items()}, {n: p[1] for n, p in priced.items()}, like)
 
 
-def table(progress: Callable[[int, int], None] | None = None) -> list[Assessment]:
-    """Every design, assessed. ``progress`` is told how many of how many are done."""
-    rows, found = enumerate_designs(), []
-    for n, row in enumerate(rows):
-        if progress and n % 100 == 0:
-            progress(n, len(rows))
-        found.append(assess(row))
-    return found
+def table(watch: Callable[[list[Kernel]], Iterable[Kernel]] = iter) -> list[Assessment]:
+    """Every design, assessed. ``watch`` hands the rows on one by one, and may show how far it is."""
+    return [assess(row) for row in watch(enumerate_designs())]
 
 
 def pareto(rows: Iterable[Assessment]) -> list[Assessment]:
@@ -342,15 +337,10 @@ def add_parser(commands):
 
 def _run(args) -> int:
     import json
-    import sys
 
-    def progress(done: int, of: int) -> None:
-        if sys.stderr.isatty():
-            print(f"\r{done:,} of {of:,} designs", end="", file=sys.stderr, flush=True)
+    from .terminal import progress
 
-    rows = table(progress)
-    if sys.stderr.isatty():
-        print("\r" + " " * 40, end="\r", file=sys.stderr, flush=True)
+    rows = table(lambda rows: progress(rows, len(rows), "designs"))
     past, front = [assess(row) for row in (KERNELS | ROADS).values()], pareto(rows)
     if args.json:
         about = {name: w._asdict() for name, w in WORKLOADS.items()}

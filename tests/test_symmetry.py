@@ -1,5 +1,6 @@
 """Symmetry is no semantics: what it merges behaves alike, and nothing is lost or added. Orbits, columns, products."""
 
+import random
 from collections import Counter
 from itertools import permutations
 from math import factorial
@@ -8,14 +9,15 @@ import pytest
 from bench import compare
 from machine import ALL
 
-from cowlab import kernel
+from cowlab import KERNELS, kernel
 from cowlab.explore import explore
-from cowlab.explore.free import _whole, search
+from cowlab.explore.free import _alone, _machines, _replay, _whole, search
 from cowlab.explore.islands import Islands, _with_names, islands_of
 from cowlab.explore.product import product
-from cowlab.explore.space import NAMES, Space, parse_steps
+from cowlab.explore.space import NAMES, NEVER, STEPS, Space, parse_steps
 from cowlab.explore.symmetry import renamed
 from cowlab.explore.tables import automaton
+from cowlab.mm import ROADS
 
 VOCABULARIES = {
     "gup": compare.GUP, "pin": compare.PIN, "mprotect": ("write", "fork", "exit", "mprotect", "pin", "put"),
@@ -116,13 +118,112 @@ def test_the_orbits_of_three(name, steps):
     assert expanded == reached(space)
 
 
-@pytest.mark.parametrize("name", ["v5.7", "v6.1"])
+@pytest.mark.parametrize("name", ["v5.7", pytest.param("v6.1", marks=pytest.mark.full)])
 def test_the_orbits_of_two_pages(name):
     """With two pages, each machine of the reduced run stands for itself and its mirror image."""
     space = Space(kernel(name), 2, 2, parse_steps("write,fork,exit,pin,put,munmap"))
     islands = Islands(space, None)
     mirrored = {m for s in reached(space) for m in [islands.machine(s)]}
     assert mirrored == machines(islands)
+
+
+def lone(islands):
+    """Every island of the run that puts none beside another, in the order in which they are met."""
+    found = list(islands.machine(islands.space.start))
+    known = set(found)
+    for i in found:  # which grows
+        new = [j for j in dict.fromkeys(islands.alone(i)[1]) if j not in known]
+        known.update(new)
+        found += new
+    return found
+
+
+@pytest.mark.parametrize("name", ALL.split())
+@pytest.mark.parametrize(
+    "steps", [pytest.param(v, marks=() if v in ("gup", "pin") else pytest.mark.full) for v in VOCABULARIES]
+)
+def test_one_island_stands_for_all(steps, name):
+    """Put side by side as machines have them or each by itself, the islands are the same ones: nothing is lost, and
+    nothing is added where every process may leave (every vocabulary has `exit`)."""
+    islands = Islands(Space(kernel(name), 2, 1, parse_steps(VOCABULARIES[steps])), "leak")
+    assert set(lone(islands)) == {i for machine in machines(islands) for i in machine}
+
+
+@pytest.mark.parametrize(
+    ("name", "processes", "pages", "steps"),
+    [
+        ("v6.1", 3, 1, compare.PIN), ("v5.7", 2, 2, ("write", "fork", "exit", "gup", "put")),
+        pytest.param("v5.7", 3, 1, compare.GUP, marks=pytest.mark.full),
+        pytest.param("v6.1", 4, 1, compare.PIN, marks=pytest.mark.full),
+        pytest.param("v6.1", 2, 2, compare.PIN, marks=pytest.mark.full),
+    ],
+)  # fmt: skip
+def test_one_island_stands_for_all_of_more(name, processes, pages, steps):
+    """The same for more processes, and for two pages, where an island and its mirror image are one."""
+    islands = Islands(Space(kernel(name), processes, pages, parse_steps(steps)), "leak")
+    assert set(lone(islands)) == {islands.least([i])[0] for machine in machines(islands) for i in machine}
+
+
+WITHOUT_EXIT = {"v6.1": "write,munmap,fork,reclaim,gup", "v5.7": "write,fork,gup,munmap", "v5.9": "write,read,fork,pin"}
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"), [("v5.7", ",".join(compare.GUP)), ("v6.1", ",".join(compare.PIN)), *WITHOUT_EXIT.items()]
+)
+def test_an_island_is_never_nearer_in_a_machine(name, steps):
+    """Take every island in turn as what shall never be. The way to it alone is no longer than the way of whole
+    machines, if there is any; it is as long where the replay succeeds, and there are islands where it does not,
+    because others take the room for a fork."""
+    space = Space(kernel(name), 2, 1, parse_steps(steps))
+    islands = Islands(space, None)
+    alone, whole = _alone(islands), _machines(islands)
+    blocked = 0
+    for target in lone(islands):
+        way = search(alone._replace(bad=lambda i: i == target)).path  # noqa: B023
+        in_machines = search(whole._replace(bad=lambda m: target in m)).path  # noqa: B023
+        assert in_machines is None or len(way) <= len(in_machines)
+        if _replay(space, space, alone, way) is None:
+            blocked += 1
+        else:
+            assert len(way) == len(in_machines)
+    assert blocked
+
+
+@pytest.mark.parametrize(("steps", "verdicts"), [(WITHOUT_EXIT["v6.1"], {"holds"}), (compare.PIN, {"violated"})])
+def test_where_others_take_the_room_machines_decide(steps, verdicts, monkeypatch):
+    """What an island reaches alone, but no machine of two processes that cannot exit, is no violation; where somebody
+    must exit first, the witness has that step."""
+    space = Space(kernel("v6.1"), 2, 1, parse_steps(steps))
+    islands = Islands(space, None)
+    alone, found, longer = _alone(islands), [], 0
+    for target in lone(islands):
+        way = search(alone._replace(bad=lambda i: i == target)).path  # noqa: B023
+        if _replay(space, space, alone, way) is None:
+            bad = islands.states[target]
+            monkeypatch.setattr("cowlab.explore.islands.violates", lambda s, never: s == bad)  # noqa: B023
+            found.append(explore(kernel("v6.1"), steps=steps))
+            whole = explore(kernel("v6.1"), steps=steps, machines=True)
+            assert (found[-1].verdict, found[-1].shortest) == (whole.verdict, whole.shortest)
+            longer += len(whole.shortest or ()) > len(way) - 1
+    assert {f.verdict for f in found} == verdicts
+    assert {f.merged for f in found} == {"up to symmetry"}
+    assert longer or verdicts == {"holds"}
+
+
+@pytest.mark.full
+def test_random_vocabularies():
+    """Whatever the steps, the kernel and the property: the verdict and the length of a witness are those of whole
+    machines."""
+    rows, rnd = list((KERNELS | ROADS).values()), random.Random(17839856)
+    some = [*STEPS, "pin", "mprotect", "madvise", "clear_refs", "userptr", "exec", "uffd_wp"]
+    for _ in range(80):
+        steps = [*rnd.sample(some, rnd.randint(3, 7)), "fork", rnd.choice(("gup", "pin", "userptr"))]
+        row, never, processes = rnd.choice(rows), rnd.choice(list(NEVER)), rnd.choice((1, 2, 2, 3))
+        one, all_ = (
+            explore(row, processes, 1, steps, never, machines=whole, max_states=2000) for whole in (False, True)
+        )
+        if all_.verdict != "undecided":
+            assert (one.verdict, len(one.shortest or ())) == (all_.verdict, len(all_.shortest or ())), (row, steps)
 
 
 def test_orbits_are_counted_by_automorphisms():
@@ -151,7 +252,7 @@ def test_nothing_crosses_the_water(name):
 
 
 @pytest.mark.parametrize("never", ["leak", "leak-after-fork", "stale"])
-@pytest.mark.parametrize("name", ["v5.7", "v5.8", "v5.9", "v6.1"])
+@pytest.mark.parametrize("name", ["v5.7", "v6.1", *(pytest.param(n, marks=pytest.mark.full) for n in ("v5.8", "v5.9"))])
 def test_one_page_stands_for_all(name, never):
     """The projection, one page, two pages and the product say the same, and as short."""
     steps = "write,fork,exit,pin,put,reclaim"
@@ -166,8 +267,8 @@ def test_one_page_stands_for_all(name, never):
 def test_the_hand_elsewhere_is_seen():
     """Why a column is more than a machine with one page: MMF_HAS_PINNED may come from a pin on another page, and
     then fork copies where it would have shared."""
-    one = explore(kernel("v6.1"), pages=1, steps=compare.PIN)
-    column = explore(kernel("v6.1"), pages=2, steps=compare.PIN, project=True)
+    one = explore(kernel("v6.1"), pages=1, steps=compare.PIN, machines=True)
+    column = explore(kernel("v6.1"), pages=2, steps=compare.PIN, project=True, machines=True)
     assert (one.states, column.states) == (358, 705)
 
 

@@ -6,7 +6,7 @@
     >>> found.verdict, len(found.shortest)
     ('violated', 4)
     >>> explore(kernel("v6.1"), never="leak")
-    <leak on v6.1: holds, 402 states>
+    <leak on v6.1: holds, 117 states>
 
 ``explore()`` answers `cowlab explore` (free.py); ``schedules`` walks the interleavings of a litmus test.
 """

@@ -48,15 +48,30 @@ class Column(Space):
     def refreshed(self, s: State) -> State:
         """y as it was at the start, in every process; a reference to it is to that page."""
         mm = self.start.procs[0].mm
-        frame = self.start.frames[mm.ptes[1].frame]
+        vma, entry, frame = mm.vmas[1], mm.ptes[1], self.start.frames[mm.ptes[1].frame]
         frames, procs, fresh = list(s.frames), [], {}
         for p in s.procs:
+            t = p.mm.ptes[1]
+            as_it_was = p.mm.vmas[1] == vma and _alike(t, entry) and s.frames[t.frame] == frame
+            if as_it_was and t.frame not in fresh.values():
+                fresh[p.name] = t.frame
+                procs.append(p)
+                continue
             fresh[p.name] = len(frames)
             frames.append(frame)
-            entry = replace(mm.ptes[1], frame=fresh[p.name])
-            procs.append(replace(p, mm=replace(p.mm, vmas=(p.mm.vmas[0], mm.vmas[1]), ptes=(p.mm.ptes[0], entry))))
-        refs = tuple(replace(r, frame=fresh[r.proc]) if r.page == 1 else r for r in s.refs)
-        return replace(s, procs=tuple(procs), frames=tuple(frames), refs=refs).swept()
+            ptes = p.mm.ptes[0], replace(entry, frame=fresh[p.name])
+            procs.append(replace(p, mm=replace(p.mm, vmas=(p.mm.vmas[0], vma), ptes=ptes)))
+        if len(frames) == len(s.frames) and all(r.page == 0 or r.frame == fresh[r.proc] for r in s.refs):
+            return s
+        refs = [replace(r, frame=fresh[r.proc]) if r.page == 1 else r for r in s.refs]
+        return s.but(tuple(procs), tuple(frames), refs=tuple(refs)).swept()
+
+
+def _alike(t, entry: Pte) -> bool:
+    """The same entry, but for the number of the frame."""
+    return isinstance(t, Pte) and (t.write, t.dirty, t.huge, t.wp, t.tlb) == (
+        entry.write, entry.dirty, entry.huge, entry.wp, entry.tlb
+    )  # fmt: skip
 
 
 def _at(s: State, page: int) -> set[int]:

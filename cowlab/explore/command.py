@@ -33,6 +33,8 @@ def add_parser(commands) -> argparse.ArgumentParser:
     way.add_argument("--full", action="store_true", help="merge no states: without any reduction")
     way.add_argument("--project", action="store_true", help="one page for all, where no frame goes from page to page")
     way.add_argument("--product", action="store_true", help="the product of one page's automaton, with NumPy")
+    p.add_argument("--machines", action="store_true", help="count whole machines up to symmetry, and not islands: "
+                   "processes that are tied by frames, whatever stands beside them")  # fmt: skip
     p.add_argument("--go-on", action="store_true", help="count the whole space even when something was found")
     p.add_argument("--max-states", type=int, metavar="N", help="beyond so many states the verdict is `undecided`")
     p.add_argument("--max-memory", type=float, metavar="MIB", help="the same for memory")
@@ -46,7 +48,7 @@ def _run(args) -> int:
     try:
         found = explore(
             kernel(args.kernel), args.processes, args.pages, args.steps, args.never, args.full, args.project,
-            args.product, args.go_on, args.max_states, args.max_memory, shown,
+            args.product, args.machines, args.go_on, args.max_states, args.max_memory, shown,
         )  # fmt: skip
     except ValueError as e:
         shown.clear()

@@ -9,8 +9,9 @@
     P: gup x -> r; P: fork C; P: write x data; C: write x data
 
 `explore()` walks the machines breadth first, so what it finds is a shortest witness, and what it does not find within
-the whole space is not there. Machines that are the same up to renaming are visited once (islands.py); with
-``full=True`` none are merged, and frames and swap slots are handed out lowest number first.
+the whole space is not there. A state is an island: processes that are tied to each other by frames, up to renaming,
+whatever stands beside them (islands.py). With ``machines=True`` it is a whole machine up to renaming, and with
+``full=True`` a machine: none are merged, and frames and swap slots are handed out lowest number first.
 """
 
 import time
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..mm import Action, Kernel, State
-from .islands import Islands
+from .islands import Islands, islands_of
 from .space import FORKED, NAMES, NEVER, PAGES, REF, STEPS, Space, parse_steps, violates
 from .symmetry import renamed
 
@@ -38,8 +39,8 @@ class Progress(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Exploration:
-    """What was found. ``states`` are those visited, up to symmetry unless ``full``, and ``transitions`` the steps
-    tried from them; after a violation that is not the whole space, unless the search was asked to go on.
+    """What was found. ``states`` are those visited, ``merged`` says up to what, and ``transitions`` the steps tried
+    from them; after a violation that is not the whole space, unless the search was asked to go on.
 
     ``shortest`` is a witness as text, ``actions`` the same as actions, and ``witness`` the machine at the start and
     after each of them, every one made by ``mm.step``. All are None where nothing was violated."""
@@ -54,7 +55,7 @@ class Exploration:
     transitions: int
     seconds: float
     why: str = ""  # what kept an undecided one from an answer
-    full: bool = False
+    merged: str = ""
     actions: tuple[Action, ...] | None = None
     witness: tuple[State, ...] | None = None
 
@@ -66,7 +67,7 @@ class Exploration:
         return {
             "kernel": self.kernel.name, "processes": self.processes, "pages": self.pages, "steps": list(self.steps),
             "never": self.never, "verdict": self.verdict, "states": self.states, "transitions": self.transitions,
-            "shortest": self.shortest, "seconds": round(self.seconds, 4),
+            "shortest": self.shortest, "seconds": round(self.seconds, 4), "merged": self.merged,
         } | ({"why": self.why} if self.why else {})  # fmt: skip
 
     def __repr__(self) -> str:
@@ -79,8 +80,7 @@ class Exploration:
             f"Steps {', '.join(self.steps)}; {size}",
         ]
         lines += [f"{n:>4}  {step}" for n, step in enumerate(self.shortest or (), 1)]
-        counted = "without reduction" if self.full else "up to symmetry"
-        lines.append(f"{self.states:,} states {counted}, {self.transitions:,} transitions, {self.seconds:.2f} s")
+        lines.append(f"{self.states:,} states {self.merged}, {self.transitions:,} transitions, {self.seconds:.2f} s")
         said = self.verdict + (f" in {len(self.shortest)} steps" if self.shortest else f": {self.why}" * bool(self.why))
         return "\n".join([*lines, f"Exploration {self.never} {self.kernel.name} {said}"])
 
@@ -94,6 +94,7 @@ def explore(
     full: bool = False,
     project: bool = False,
     product: bool = False,
+    machines: bool = False,
     go_on: bool = False,
     max_states: int | None = None,
     max_memory: float | None = None,
@@ -101,12 +102,13 @@ def explore(
 ) -> Exploration:
     """Can ``never`` happen with so many processes and pages, if any process may take any of the steps at any time?
 
-    ``never`` is `leak`, `leak-after-fork` or `stale` (see ``NEVER``). ``project``: one page is explored for all
-    (column.py), and the states counted are those of that page; refused where frames cross. ``product``: the product
-    of that page's automaton is walked by NumPy; its states are all machines, up to renaming of frames and pages.
-    ``go_on``: count the whole space even when something was found. ``max_memory`` is in MiB; beyond either bound, or
-    on Ctrl-C, the verdict is `undecided` (or `violated`, if something was found before), and the counts say what was
-    visited. ``progress`` is called every few hundred states. Raises ValueError on bad input. design/litmus.md 7.
+    ``never`` is `leak`, `leak-after-fork` or `stale` (see ``NEVER``). ``full``: no reduction. ``machines``: the states
+    are machines up to renaming, and not islands; the verdict and the length of the witness are the same. ``project``:
+    one page is explored for all (column.py); refused where frames cross. ``product``: the product of that page's
+    automaton is walked by NumPy; its states are all machines, up to renaming of frames and pages. ``go_on``: count the
+    whole space even when something was found. ``max_memory`` is in MiB; beyond either bound, or on Ctrl-C, the verdict
+    is `undecided` (or `violated`, if something was found before), and the counts say what was visited. ``progress`` is
+    called every few hundred states. Raises ValueError on bad input. design/litmus.md 7.
     """
     if never not in NEVER:
         raise ValueError(f"unknown property {never!r}; choose one of {', '.join(NEVER)}")
@@ -121,37 +123,59 @@ def explore(
         from .column import column_of
 
         seen = column_of(space)
-    walk = _whole(space, never, full) if full or any(a.op == "merge" for a in space.steps) else _islands(seen, never)
-    if product:
-        found = _product(space, never, walk, go_on, _limits(max_states, max_memory, progress))
+    bounds = go_on, max_states, max_memory, progress
+    if full or any(a.op == "merge" for a in space.steps):
+        walks = [_whole(space, never, full)]
     else:
-        found = search(walk, go_on, max_states, max_memory, progress)
-    actions, witness = _replay(space, seen, walk, found.path) if found.path else (None, None)
-    verdict = "violated" if found.path else "undecided" if found.why else "holds"
+        islands = Islands(seen, never)
+        walks = [_machines(islands)] if machines or product else [_alone(islands), _machines(islands)]
+    for walk in walks:  # the second where no machine can go the way that an island went alone
+        found = _product(space, never, walk, *bounds) if product else search(walk, *bounds)
+        taken = _replay(space, seen, walk, found.path) if found.path else None
+        if taken or not found.path:
+            break
+    else:
+        raise AssertionError("no step leads along the path: two machines with one key behave differently")
+    actions, witness = taken or (None, None)
+    verdict = "violated" if taken else "undecided" if found.why else "holds"
     listed = tuple(" ".join(w for w in (a.op, "" if a.arg == "data" else a.arg, *a.options) if w) for a in space.steps)
     return Exploration(
         kernel, processes, pages, listed, never, verdict, found.states, found.transitions, found.seconds,
-        found.why, full, actions, witness,
+        found.why, walk.merged, actions, witness,
     )  # fmt: skip
 
 
 class Walk(NamedTuple):
-    """A graph: ``key`` of a machine is its node; ``successors`` are (steps tried, nodes); ``bad`` judges a node."""
+    """A graph: ``successors`` of a node are (steps tried, nodes); ``bad`` judges a node; ``shows`` says whether a
+    machine is what the node stands for, or has it in it; ``merged`` says what a node is, for the reader."""
 
     start: Hashable
     successors: Callable[[Any], tuple[int, list]]
     bad: Callable[[Any], bool]
-    key: Callable[[State], Hashable]
+    shows: Callable[[State, Any], bool]
+    merged: str
 
 
-def _islands(space: Space, never: str) -> Walk:
+def _alone(islands: Islands) -> Walk:
+    """Nodes are islands, each by itself."""
+
+    def shows(s, island):
+        return any(islands.machine(part) == (island,) for part in islands_of(s))
+
+    (start,) = islands.machine(islands.space.start)
+    return Walk(start, islands.alone, islands.bad.__getitem__, shows, "up to symmetry, one island for all")
+
+
+def _machines(islands: Islands) -> Walk:
     """Nodes are multisets of islands."""
-    islands = Islands(space, never)
 
     def bad(machine):
         return any(map(islands.bad.__getitem__, machine))
 
-    return Walk(islands.machine(space.start), islands.successors, bad, islands.machine)
+    def shows(s, machine):
+        return islands.machine(s) == machine
+
+    return Walk(islands.machine(islands.space.start), islands.successors, bad, shows, "up to symmetry")
 
 
 def _whole(space: Space, never: str, full: bool) -> Walk:
@@ -161,8 +185,12 @@ def _whole(space: Space, never: str, full: bool) -> Walk:
         found = [space.apply(s, a) for a in space.actions(s)]
         return len(found), [space.renumbered(t, s) if full else renamed(t, 1) for t in found]
 
-    key = (lambda s: s) if full else (lambda s: renamed(s, 1))
-    return Walk(key(space.start), successors, lambda s: violates(s, never), key)
+    def shows(s, node):
+        return (s if full else renamed(s, 1)) == node
+
+    start = space.start if full else renamed(space.start, 1)
+    merged = "without reduction" if full else "up to names of frames"
+    return Walk(start, successors, lambda s: violates(s, never), shows, merged)
 
 
 class Found(NamedTuple):
@@ -175,13 +203,13 @@ class Found(NamedTuple):
     why: str
 
 
-def _product(space: Space, never: str, walk: Walk, go_on: bool, look) -> Found:
+def _product(space: Space, never: str, walk: Walk, go_on, *bounds) -> Found:
     """The product decides; the way to what it finds is found in the projection, and must be as short."""
     from .product import product
     from .tables import automaton
 
     began = time.perf_counter()
-    p = product(automaton(space, never), space.pages, go_on=go_on, look=look)
+    p = product(automaton(space, never), space.pages, go_on=go_on, look=_limits(*bounds))
     path = None
     if p.depth is not None:
         path = search(walk).path
@@ -204,13 +232,13 @@ def _limits(max_states, max_memory, progress) -> Callable[[int, int, int, float]
     return look
 
 
-EVERY = 256  # states between two looks at the clock and the memory
+EVERY = 64  # states between two looks at the clock and the memory
 
 
 def search(walk: Walk, go_on=False, max_states=None, max_memory=None, progress=None) -> Found:
     """Breadth first, from the start; the first bad node met is a nearest one."""
     began, transitions, why = time.perf_counter(), 0, ""
-    start, successors, bad, _ = walk
+    start, successors, bad = walk[:3]
     look = _limits(max_states, max_memory, progress)
     came_from, frontier, nearest, visited = {start: None}, [start], start if bad(start) else None, 0
     try:
@@ -246,23 +274,23 @@ def search(walk: Walk, go_on=False, max_states=None, max_memory=None, progress=N
 def memory() -> float:
     """The resident memory of this process, in MiB; 0 where the system does not say."""
     try:
-        with open("/proc/self/statm") as f:
+        with open("/proc/self/statm", encoding="ascii") as f:
             return int(f.read().split()[1]) * 4096 / 2**20
     except OSError:
         return 0.0
 
 
-def _replay(space: Space, seen: Space, walk: Walk, path: list) -> tuple[tuple[Action, ...], tuple[State, ...]]:
+def _replay(space: Space, seen: Space, walk: Walk, path: list) -> tuple[tuple[Action, ...], tuple[State, ...]] | None:
     """A way along the nodes, really taken: at each the first action that leads to the next. Where a projection was
-    ``seen``, the whole machine goes along."""
+    ``seen``, the whole machine goes along. None where no action leads on: others take up the room for a fork."""
     actions, states, at = [], [space.start], seen.start
     for node in path[1:]:
         for a in seen.actions(at):
             after = seen.apply(at, a)
-            if walk.key(after) == node:
+            if walk.shows(after, node):
                 break
         else:
-            raise AssertionError("no step leads along the path: two machines with one key behave differently")
+            return None
         actions.append(a)
         at = after
         states.append(space.renumbered(space.apply(states[-1], a), states[-1]))

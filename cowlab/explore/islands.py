@@ -6,12 +6,22 @@ of its islands, each of them up to renaming of its frames, swap slots and proces
 renaming exactly if these multisets are equal. A step of an island is one run of ``mm.step``, remembered: the same
 island need not be stepped again beside other ones.
 
+More: what shall never be is seen on one island, and of the others an island needs nothing but room for a fork. So a
+search need not put islands side by side. It follows one, and where that falls apart, each part by itself (`alone`).
+A run of a machine, looked at from one island back to the start, is such a run. A run of one island is one of a machine
+whose other islands stand still, unless they take the room for a fork; whether they do shows when the witness is
+replayed, and then whole machines decide (free.py). This is the partial order among islands, all of it: steps of
+different islands commute, and no order of them is ever tried. Within an island partial-order reduction would leave
+out two states in a hundred at best (`python tests/bench/compare.py order`), and is not built.
+
 Nothing here knows what a field means: only which fields are names of frames, slots, processes and pages. That
 nothing crosses the water is tested, kernel by kernel, against machines stepped whole (tests/test_symmetry.py). KSM
 does cross it, and chooses by the order of the processes' names: with `merge` no machine is split (see free.py).
 """
 
+from collections.abc import Iterator
 from itertools import groupby, permutations, product
+from math import factorial, prod
 from typing import NamedTuple
 
 from ..mm import Pte, State, Swp, replace
@@ -43,6 +53,7 @@ class Islands:
         self.sizes: list[int] = []  # how many processes
         self.bad: list[bool] = []
         self.automorphisms: list[int] = []  # how many renamings of its processes leave it as it is
+        self.twins: list[dict[str, int]] = []  # of processes that only their names tell apart, the first: how many
         self._moves: list[Moves | None] = []
         self._mirrored: list[Machine | None] = []
         self._numbers: dict[tuple, int] = {}
@@ -71,21 +82,27 @@ class Islands:
     def number(self, s: State) -> int:
         """The number of an island; frames, swap slots and processes have no names in its key.
 
-        The shape of a process is what is seen of it without names. Processes of equal shape are tried in every
-        order; the key is the shapes, and the least list of names by first appearance."""
+        The shape of a process is what is seen of it without names; a frame or slot that nobody else knows is named
+        by its place. Processes of equal shape are tried in every order; the key is the shapes, and the least list of
+        names by first appearance."""
         refs: dict[str, list] = {}
         for r in s.refs:
             refs.setdefault(r.proc, []).append(r)
-        found = []
+        found: list[tuple] = []
+        users: dict[int, int] = {}  # how many processes know the frame or slot
         for p in s.procs:
             shape, names = _shape(s, p, refs.get(p.name, ()))
+            for n in set(names):
+                users[n] = users.get(n, 0) + 1
             found.append((self._shapes.setdefault(shape, len(self._shapes)), p.name, names))
-        found.sort()
+        found = sorted((shape, name, _own(names, users)) for shape, name, names in found)
         alike = [list(g) for _, g in groupby(found, key=lambda f: f[0])]
         least, best, ways = None, None, 0
-        for order in product(*map(permutations, alike)):
+        for order in product(*map(_orders, alike)):
             seen: dict[int, int] = {}
-            row = [seen.setdefault(n, len(seen)) for group in order for _, _, names in group for n in names]
+            row = [
+                n if n < 0 else seen.setdefault(n, len(seen)) for group in order for _, _, names in group for n in names
+            ]
             if least is None or row < least:
                 least, best, ways = row, order, 0
             ways += row == least
@@ -96,20 +113,43 @@ class Islands:
             self.states.append(_with_names(s, names))
             self.sizes.append(len(s.procs))
             self.bad.append(self.never is not None and violates(self.states[-1], self.never))
-            self.automorphisms.append(ways)
+            same: dict[tuple, list[str]] = {}
+            for shape, name, own in found:
+                same.setdefault((shape, *own), []).append(names[name])
+            self.twins.append({twins[0]: len(twins) for twins in same.values()})
+            self.automorphisms.append(ways * prod(factorial(len(twins)) for twins in same.values()))
             self._moves.append(None)
             self._mirrored.append(None)
         return self._numbers[key]
 
+    def alone(self, i: int) -> tuple[int, list[int]]:
+        """As ``successors``, of the machine that is this island: the islands that come of it, each by itself."""
+        m = self.moves(i)
+        room = self.sizes[i] < self.space.processes
+        found = dict.fromkeys(j for to in (*m.own, *(m.forks if room else ()), *m.threads) for j in to)
+        steps = m.steps + (m.fork_steps if room else 0) + self.thread_steps
+        return steps, [self.least([j])[0] for j in found]
+
     def moves(self, i: int) -> Moves:
-        """Every step of the island, taken by ``mm.step`` when it is asked for the first time."""
+        """Every step of the island, taken by ``mm.step`` when it is asked for the first time; of twins, the first's."""
         if self._moves[i] is None:
-            s, own, forks, threads = self.states[i], [], [], []
+            s, own, forks, threads, steps, fork_steps = self.states[i], [], [], [], 0, 0
             for a in self.space.actions(s):
-                to = sorted(self.number(part) for part in islands_of(self.space.apply(s, a)))
-                (threads if a.proc not in NAMES else forks if a.op == "fork" else own).append(tuple(to))
-            self._moves[i] = Moves(*(tuple(m for m in dict.fromkeys(ms) if m != (i,)) for ms in (own, forks)),
-                                   len(own), len(forks), tuple(threads))  # fmt: skip
+                n = self.twins[i].get(a.proc, 0)
+                if not n and a.proc in NAMES:
+                    continue
+                after = self.space.apply(s, a)
+                to = (i,) if after == s else tuple(sorted(self.number(part) for part in islands_of(after)))
+                if a.proc not in NAMES:
+                    threads.append(to)
+                elif a.op == "fork":
+                    forks.append(to)
+                    fork_steps += n
+                else:
+                    own.append(to)
+                    steps += n
+            own, forks = (tuple(m for m in dict.fromkeys(found) if m != (i,)) for found in (own, forks))
+            self._moves[i] = Moves(own, forks, steps, fork_steps, tuple(threads))
         return self._moves[i]
 
     def successors(self, machine: Machine) -> tuple[int, list[Machine]]:
@@ -146,7 +186,7 @@ def islands_of(s: State) -> list[State]:
     if len(groups) == 1:
         return [s]
     return [
-        replace(s, procs=tuple(p for p in s.procs if p.name in names), refs=tuple(r for r in s.refs if r.proc in names))
+        s.but(procs=tuple([p for p in s.procs if p.name in names]), refs=tuple([r for r in s.refs if r.proc in names]))
         for names, _ in groups
     ]
 
@@ -171,13 +211,30 @@ def _shape(s: State, p, refs) -> tuple[tuple, list[int]]:
             slot = s.slots[t.slot]
             in_cache = slot.frame is not None
             shape += ["swap", t.exclusive, s.frames[slot.frame] if in_cache else slot.value]
-            names.append(slot.frame if in_cache else -1 - t.slot)
+            names.append(slot.frame if in_cache else len(s.frames) + t.slot)
         else:
             shape.append(None)
     for r in refs:
         shape += [r.name, r.page, r.pin, r.mirror, r.counted, r.error, s.frames[r.frame], r.frame in cached]
         names.append(r.frame)
     return tuple(shape), names
+
+
+def _own(names: list[int], users: dict[int, int]) -> list[int]:
+    """The names; those that no other process knows are counted down from -1, by their place."""
+    own: dict[int, int] = {}
+    return [n if users[n] > 1 else -1 - own.setdefault(n, len(own)) for n in names]
+
+
+def _orders(alike: list[tuple]) -> Iterator[list[tuple]]:
+    """Every order of processes of one shape; of two with the same names, one order is enough."""
+    if len(alike) == 1:
+        yield alike
+        return
+    for at, one in enumerate(alike):
+        if one[2] not in [names for _, _, names in alike[:at]]:
+            for rest in _orders(alike[:at] + alike[at + 1 :]):
+                yield [one, *rest]
 
 
 def _with_names(s: State, names: dict[str, str]) -> State:

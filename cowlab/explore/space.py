@@ -94,9 +94,9 @@ class Space:
             if r.proc in dead:
                 s = step(s, self.kernel, Action(r.proc, "put", ref=r.name)).state
         if dead:
-            s = replace(s, procs=tuple(p for p in s.procs if p.name not in dead))
+            s = s.but(procs=tuple([p for p in s.procs if p.name not in dead]))
         if any(r.frame is None for r in s.refs):
-            s = replace(s, refs=tuple(r for r in s.refs if r.frame is not None))
+            s = s.but(refs=tuple([r for r in s.refs if r.frame is not None]))
         return s
 
     def renumbered(self, s: State, before: State) -> State:

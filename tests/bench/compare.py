@@ -1,16 +1,19 @@
-"""cowlab beside SPIN and rumur: equal counts first, then times, interleaved.
+"""cowlab beside SPIN and rumur: equal counts first, then times, interleaved; and what is measured without a peer.
 
-    python tests/bench/compare.py [--rounds 5] [--json FILE] [--counts] [CASE ...]
+    python tests/bench/compare.py [--rounds 5] [--json FILE] [--counts] [WHAT ...]
 
 Times, by the clock and of CPU (which other load sways less), are of whole processes: for SPIN `spin -a`, gcc and pan,
-for rumur `rumur`, gcc and the checker, for cowlab the command. Rounds are interleaved, medians are compared, and
-every peer has the flags that serve it best in the case.
+for rumur `rumur`, gcc and the checker, for cowlab the command, byte-compiled as pip leaves it. Rounds are interleaved,
+medians are compared, and every peer has the flags that serve it best in the case.
 Counts are compared with `--full`, and where symmetry is compared with what the peer reduces: SPIN's states with
-renaming by hand are the orbits of cowlab's, expanded. A peer that is not installed has a row that says so.
+renaming by hand are the orbits of cowlab's machines, expanded. A peer that is not installed has a row that says so.
+The exit status is 1 where a count differs, or a measure is missed that must hold.
 """
 
 import argparse
+import atexit
 import json
+import os
 import platform
 import re
 import resource
@@ -28,9 +31,9 @@ from math import factorial
 from pathlib import Path
 from typing import NamedTuple
 
-from cowlab import kernel
+from cowlab import KERNELS, kernel, litmus
 from cowlab.explore import explore
-from cowlab.explore.islands import Islands
+from cowlab.explore.islands import Islands, islands_of
 from cowlab.explore.product import product
 from cowlab.explore.space import Space, parse_steps
 from cowlab.explore.tables import automaton
@@ -55,9 +58,9 @@ class Size(NamedTuple):
 # -- Running ----------------------------------------------------------------------------------------------
 
 
-def run(command, folder, timeout=600):
+def run(command, folder, timeout=600, env=None):
     """stdout of a command that must succeed."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout, env=env)
     assert done.returncode == 0, f"{command}: {done.stdout[-500:]}{done.stderr[-500:]}"
     return done.stdout
 
@@ -92,14 +95,25 @@ def rumur_counts(report):
     return int(found[1]), int(found[2])
 
 
+COWLAB = (sys.executable, "-c", "import sys; from cowlab.cli import main; sys.exit(main())")  # as the script `cowlab`
+
+
+@cache
+def compiled():
+    """The environment of a cowlab that is byte-compiled, as pip leaves it, wherever it stands."""
+    folder = tempfile.mkdtemp(prefix="cowlab-bench-")
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | {"PYTHONPYCACHEPREFIX": folder}
+    for words in (["explore", "--kernel", "v5.7", "--json"], ["litmus", "child-reads-parent-secret", "--json"]):
+        run([*COWLAB, *words], None, env=env)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return env
+
+
 def cowlab(size, *options):
     """The command, in a process of its own, as JSON."""
-    command = [
-        sys.executable, "-c", "import sys; from cowlab.cli import main; sys.exit(main())",  # as the script `cowlab`
-        "explore", "--json", "--kernel", size.kernel, "--processes",
-        str(size.processes), "--pages", str(size.pages), "--steps", ",".join(size.steps), *options,
-    ]  # fmt: skip
-    return json.loads(run(command, None))
+    words = ["explore", "--json", "--kernel", size.kernel, "--processes", str(size.processes), "--pages",
+             str(size.pages), "--steps", ",".join(size.steps), *options]  # fmt: skip
+    return json.loads(run([*COWLAB, *words], None, env=compiled()))
 
 
 def orbits(size):
@@ -143,7 +157,7 @@ def counts(size, what):
         return None
     with tempfile.TemporaryDirectory() as folder:
         if what == "rumur":
-            mine = explore(kernel(size.kernel), size.processes, size.pages, size.steps, go_on=True)
+            mine = explore(kernel(size.kernel), size.processes, size.pages, size.steps, machines=True, go_on=True)
             return (mine.states, mine.transitions), rumur_counts(rumur(size, folder, "exhaustive", never=""))
         report = spin(size, folder, "-O1", renaming=what == "renaming", never="", hashing=20)
         if what == "renaming":
@@ -181,11 +195,15 @@ CASES = {
          "rumur": ("rumur", {})},
         {"SPIN -O0, renaming by hand": 3}, {"SPIN -O0, renaming by hand": 8},
     ),
+    "proof-2x2-direct": Case(
+        "the same, 2 x 2 without projection to a page", Size("v6.1", 2, 2, PIN), (),
+        {"SPIN -O0, renaming by hand": ("spin", {"optimise": "-O0", "renaming": True, "hashing": 20})}, {}, {},
+    ),
     "proof-2x2": Case(
         "proof, 2 x 2, v6.1 with pins, by projection", Size("v6.1", 2, 2, PIN), ("--project",),
         {"SPIN -O0, renaming by hand": ("spin", {"optimise": "-O0", "renaming": True, "hashing": 20}),
          "SPIN -O2, renaming by hand": ("spin", {"renaming": True, "hashing": 20})},
-        {"SPIN -O2, renaming by hand": 20}, {"SPIN -O2, renaming by hand": 35},
+        {"SPIN -O0, renaming by hand": 20}, {"SPIN -O0, renaming by hand": 35},
     ),
     "proof-2x2-plain": Case(
         "proof, 2 x 2, v6.1 with pins, no exit and no read, by projection", Size("v6.1", 2, 2, FEW), ("--project",),
@@ -200,8 +218,10 @@ CASES = {
     ),
     "4x1": Case("verdict, 4 x 1, v6.1 with pins", Size("v6.1", 4, 1, PIN), (), {}, {}, {}),
     "5x1": Case("verdict, 5 x 1, v6.1 with pins", Size("v6.1", 5, 1, PIN), (), {}, {}, {}),
+    "8x1": Case("verdict, 8 x 1, v6.1 with pins", Size("v6.1", 8, 1, PIN), (), {}, {}, {}),
+    "5x1-machines": Case("the same, 5 x 1, whole machines", Size("v6.1", 5, 1, PIN), ("--machines",), {}, {}, {}),
     "4x1-gup": Case("verdict, 4 x 1, v6.1 with references", Size("v6.1", 4, 1, GUP), (), {}, {}, {}),
-    "4x1-v5.7": Case("verdict, 4 x 1, v5.7, whole space", Size("v5.7", 4, 1, GUP), ("--go-on",), {}, {}, {}),
+    "4x1-v5.7": Case("verdict, 4 x 1, v5.7", Size("v5.7", 4, 1, GUP), (), {}, {}, {}),
 }  # fmt: skip
 
 
@@ -221,9 +241,10 @@ def timed(function, *args, **options):
 
 def measure(case, rounds):
     """Rounds of cowlab and its peers in turn; medians in seconds, ratios to cowlab, and what they counted."""
+    compiled()
     times: dict[str, list[tuple[float, float]]] = {"cowlab": []}
     said, missing = {}, []
-    for _ in range(rounds):
+    for _ in range(rounds if case.peers else min(rounds, 3)):
         seconds, found = timed(cowlab, case.size, *case.options)
         times["cowlab"].append(seconds)
         said["cowlab"] = f"{found['verdict']}, {found['states']:,} states"
@@ -246,29 +267,141 @@ def measure(case, rounds):
     }  # fmt: skip
 
 
-def rates():
-    """Growth per process with symmetry, and the raw rate without it beside pan's."""
-    found = {}
-    for name, steps in (("v5.7", GUP), ("v6.1", PIN)):
-        states = [explore(kernel(name), n, 1, steps, go_on=True).states for n in (2, 3, 4)]
-        found[name] = {"states": states, "growth": [b / a for a, b in pairwise(states)]}
-    size, big = Size("v5.7", 2, 1, GUP), Size("v6.1", 3, 2, DRY)
-    mine = explore(kernel(size.kernel), size.processes, size.pages, size.steps, full=True, go_on=True)
-    walked = product(automaton(Space(kernel(big.kernel), 3, 2, parse_steps(big.steps)), "leak"), 2, symmetric=False)
-    found["states/s"] = {"cowlab --full": mine.states / mine.seconds, "product": walked.states / walked.seconds}
-    if installed("spin"):
-        for name, at, renaming in (("pan, plain", Size("v6.1", 2, 2, DRY), False), ("pan, renaming", big, True)):
-            with tempfile.TemporaryDirectory() as folder:
-                spin(at, folder, renaming=renaming)
-                times = [timed(run, ["./pan", "-m20000000", "-w20", "-E", "-c0"], folder) for _ in range(3)]
-            states = pan_counts(times[0][1])[0]
-            found["states/s"][name] = states / statistics.median(cpu for (_, cpu), _ in times)
-            found.setdefault("states", {})[name] = states
-        found["states"] |= {"product": walked.states}
-        found["--full / pan"] = found["states/s"]["cowlab --full"] / found["states/s"]["pan, plain"]
-        found["product / pan, renaming"] = found["states/s"]["product"] / found["states/s"]["pan, renaming"]
-        found["product / pan, plain"] = found["states/s"]["product"] / found["states/s"]["pan, plain"]
-    return found
+# -- Measures without a peer, and rates -------------------------------------------------------------------
+
+
+class Measure(NamedTuple):
+    """One figure: what, how much, and what it must and shall be; ``most``: it must not be more, else not less."""
+
+    about: str
+    value: float
+    unit: str = ""
+    must: float | None = None
+    aim: float | None = None
+    most: bool = True
+
+    @property
+    def held(self):
+        return self.must is None or (self.value <= self.must if self.most else self.value >= self.must)
+
+
+def growth(_):
+    """How many times the states of a whole space, when one process more comes: up to symmetry."""
+    for name, steps, must, aim in (("v5.7", GUP, 20, 15), ("v6.1", PIN, 8, 5), ("v6.1", GUP, None, None)):
+        for whole in (False, True) if must else (False,):
+            found = [explore(kernel(name), n, 1, steps, machines=whole, go_on=True).states for n in (2, 3, 4)]
+            listed = f"{'pins' if steps == PIN else 'references'}, {', '.join(f'{n:,}' for n in found)}"
+            about = f"growth per process, 2 to 4 x 1, {name}, {listed} {'machines' if whole else 'islands'}"
+            yield Measure(about, max(b / a for a, b in pairwise(found)), "x", *((None, None) if whole else (must, aim)))
+
+
+def rates(rounds):
+    """States per second of CPU: the product's, and the raw rate without any reduction, beside pan's."""
+    raw, big = Size("v5.7", 2, 1, GUP), Size("v6.1", 3, 2, DRY)
+    table = automaton(Space(kernel(big.kernel), 3, 2, parse_steps(big.steps)), "leak")
+    mine, product_, pan, renaming = [], [], [], []
+    with tempfile.TemporaryDirectory() as plain_folder, tempfile.TemporaryDirectory() as renaming_folder:
+        if installed("spin"):
+            spin(Size("v6.1", 2, 2, DRY), plain_folder)
+            spin(big, renaming_folder, renaming=True)
+        for _ in range(min(rounds, 3)):
+            began = time.process_time()
+            found = explore(kernel(raw.kernel), raw.processes, raw.pages, raw.steps, full=True, go_on=True)
+            mine.append(found.states / (time.process_time() - began))
+            began = time.process_time()
+            walked = product(table, 2, symmetric=False)
+            product_.append(walked.states / (time.process_time() - began))
+            for folder, to in ((plain_folder, pan), (renaming_folder, renaming)) if installed("spin") else ():
+                (_, cpu), report = timed(run, ["./pan", "-m20000000", "-w20", "-E", "-c0"], folder)
+                to.append(pan_counts(report)[0] / cpu)
+    mine, product_ = statistics.median(mine), statistics.median(product_)
+    yield Measure("states per second, cowlab --full, 2 x 1, v5.7", mine)
+    yield Measure(f"states per second, product explorer, 3 x 2, v6.1, {walked.states:,} states", product_)
+    if not pan:
+        yield Measure("states per second, pan: SPIN is not installed", float("nan"))
+        return
+    pan, renaming = statistics.median(pan), statistics.median(renaming)
+    yield Measure("states per second, pan -O2, plain, 2 x 2, v6.1", pan)
+    yield Measure("states per second, pan -O2, renaming by hand, 3 x 2, v6.1", renaming)
+    yield Measure("product explorer / pan, plain", product_ / pan, "x", 4, 8, most=False)
+    yield Measure("product explorer / pan, renaming", product_ / renaming, "x", 4, 8, most=False)
+    yield Measure("raw unreduced rate / pan, plain", mine / pan, "x", aim=0.05, most=False)
+
+
+def answers(rounds):
+    """How long an answer takes: a litmus test in a running process, the catalogue and the design space from scratch."""
+    slowest, which, pairs = 0.0, "", 0
+    for name in litmus.catalogue():
+        test = litmus.load(name)
+        for row in KERNELS.values():
+            times, pairs = [], pairs + 1
+            for _ in range(3):
+                began = time.perf_counter()
+                litmus.judge(test, row)
+                times.append(time.perf_counter() - began)
+            if statistics.median(times) > slowest:
+                slowest, which = statistics.median(times), f"{name} on {row.name}"
+    yield Measure(f"a litmus test on one kernel, slowest of {pairs:,}: {which}", 1000 * slowest, "ms", 50)
+    for about, words, must in (
+        (f"{len(litmus.catalogue())} tests x {len(KERNELS)} kernels, process start included",
+         ["litmus", "--json", *litmus.catalogue()], 5),
+        ("design space, process start included", ["designs", "--json"], 30),
+    ):  # fmt: skip
+        times = [timed(run, [*COWLAB, *words], None, env=compiled())[0][0] for _ in range(min(rounds, 3))]
+        yield Measure(about, statistics.median(times), "s", must)
+
+
+def order(_):
+    """What partial-order reduction would pay within an island. Among islands it is had: none is put beside another.
+
+    An ample set here is all steps of one process, and must commute with every step of everybody else. Demanding that
+    only where they stand, and not of all that may follow, is too little to be sound, so this is the most that it could
+    leave out."""
+    for size in (Size("v5.7", 3, 1, GUP), Size("v6.1", 3, 1, PIN)):
+        islands = Islands(Space(kernel(size.kernel), 3, 1, parse_steps(size.steps)), "leak")
+        everything, ample = _lone(islands, False), _lone(islands, True)
+        about = f"islands left by ample sets, at best, of {everything:,}, 3 x 1, {size.kernel}"
+        yield Measure(about, 100 * ample / everything, "%")
+
+
+def _lone(islands, ample):
+    """How many islands are met, if of some only one process's steps are taken."""
+    space = islands.space
+    found = list(islands.machine(space.start))
+    known = set(found)
+    for i in found:  # which grows
+        s = islands.states[i]
+        after = {a: space.apply(s, a) for a in space.actions(s)}
+        for a in (_ample(islands, s, after) if ample and len(s.procs) > 1 else None) or after:
+            for part in islands_of(after[a]):
+                (j,) = islands.machine(part)
+                if j not in known:
+                    known.add(j)
+                    found.append(j)
+    return len(found)
+
+
+def _ample(islands, s, after):
+    """The steps of a process that does something, if they commute with those of all others; or None."""
+    space = islands.space
+
+    def commute(a, b):
+        ab, ba = after[a], after[b]
+        both = b in space.actions(ab) and a in space.actions(ba)
+        return both and islands.machine(space.apply(ab, b)) == islands.machine(space.apply(ba, a))
+
+    for p in s.procs:
+        mine = [a for a in after if a.proc == p.name]
+        others = [b for b in after if b.proc != p.name]
+        if any(after[a] != s for a in mine) and all(commute(a, b) for a in mine for b in others):
+            return mine
+    return None
+
+
+MEASURES = {"growth": growth, "rates": rates, "answers": answers, "order": order}
+
+
+# -- The table --------------------------------------------------------------------------------------------
 
 
 def machine():
@@ -306,38 +439,50 @@ def table(rows):
     return "\n".join(lines)
 
 
+def measures_table(found):
+    """The measures as Markdown."""
+    lines = ["| measure | value | must | aim |", "|---|--:|--:|--:|"]
+    for m in found:
+        sign = "at most " if m.most else "at least "
+        bounds = ["" if bound is None else f"{sign}{bound:g} {m.unit}" for bound in (m.must, m.aim)]
+        lines.append(f"| {m.about} | {m.value:,.{0 if m.value >= 1000 else 3 if m.value < 0.1 else 1}f} {m.unit} | "
+                     + " | ".join(bounds) + " |")  # fmt: skip
+    return "\n".join(lines)
+
+
 def main(arguments=None):
+    every = [*CASES, *MEASURES]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)} (default: all)")
+    parser.add_argument("what", nargs="*", metavar="WHAT", help=f"of {', '.join(every)} (default: all, and the counts)")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--json", metavar="FILE", help="write what was found there, too")
     parser.add_argument("--counts", action="store_true", help="compare the counts, and stop")
     args = parser.parse_args(arguments)
-    if unknown := set(args.cases) - set(CASES):
-        parser.error(f"unknown case {min(unknown)!r}; choose from {', '.join(CASES)}")
-    equal = True
-    for size, what in EQUAL if args.counts or not args.cases else ():
+    if unknown := set(args.what) - set(every):
+        parser.error(f"unknown {sorted(unknown)[0]!r}; choose from {', '.join(every)}")
+    began, equal, missed = time.perf_counter(), [], []
+    for size, what in () if args.what else EQUAL:
         found = counts(size, what)
-        same = "not installed" if found is None else "equal" if found[0] == found[1] else "DIFFER"
-        equal &= same != "DIFFER"
-        print(
-            f"{size.kernel} {size.processes} x {size.pages} {','.join(size.steps)} {what}: {same} {found or ''}",
-            flush=True,
-        )
-    if args.counts:
-        return 0 if equal else 1
-    rows = []
-    for name in args.cases or CASES:
-        rows.append(measure(CASES[name], args.rounds))
-        print(table(rows[-1:]).splitlines()[-max(1, len(rows[-1]["ratio"])) :], file=sys.stderr, flush=True)
-    about = machine()
-    result = {"machine": about, "rows": rows} | ({} if args.cases else {"rates": rates()})
-    print(f"\n{about['date']}, {about['cpu']}, {about['versions']}\n\n{table(rows)}")
-    if "rates" in result:
-        print("\n" + json.dumps(result["rates"], indent=1))
+        said = "not installed" if found is None else "equal" if found[0] == found[1] else "DIFFERENT"
+        equal.append({"size": size._asdict(), "peer": what, "cowlab": found and found[0], "its": found and found[1]})
+        missed += [f"counts of {size} and {what}"] if said == "DIFFERENT" else []
+        print(f"{size.kernel} {size.processes}x{size.pages} {','.join(size.steps)}: {what} {found} {said}", flush=True)
+    result = {"machine": machine(), "counts": equal, "rows": [], "measures": []}
+    wanted = [] if args.counts else args.what or every
+    for name in (n for n in CASES if n in wanted):
+        result["rows"].append(row := measure(CASES[name], args.rounds))
+        missed += [f"{row['case']}: {p}" for p, must in row["must"].items() if row["ratio"].get(p, must) < must]
+        print(*table([row]).splitlines()[2:], sep="\n", file=sys.stderr, flush=True)
+    found = [m for name in MEASURES if name in wanted for m in MEASURES[name](args.rounds)]
+    missed += [m.about for m in found if not m.held]
+    result |= {"measures": [m._asdict() for m in found], "missed": missed, "seconds": time.perf_counter() - began}
+    about = result["machine"]
+    print(f"\n{about['date']}, {about['cpu']}, {about['versions']}, {result['seconds'] / 60:.1f} min\n")
+    print(*([table(result["rows"])] if result["rows"] else []), *([measures_table(found)] if found else []), sep="\n\n")
+    print("\n" + ("\n".join(f"MISSED: {m}" for m in missed) or "No count differs, and every must holds."))
     if args.json:
         Path(args.json).write_text(json.dumps(result, indent=1) + "\n")
-    return 0 if equal else 1
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":
