@@ -67,7 +67,7 @@ class Exploration:
         return {
             "kernel": self.kernel.name, "processes": self.processes, "pages": self.pages, "steps": list(self.steps),
             "never": self.never, "verdict": self.verdict, "states": self.states, "transitions": self.transitions,
-            "shortest": self.shortest, "seconds": round(self.seconds, 4), "merged": self.merged,
+            "shortest": self.shortest, "seconds": round(self.seconds, 4),
         } | ({"why": self.why} if self.why else {})  # fmt: skip
 
     def __repr__(self) -> str:
