@@ -14,7 +14,6 @@ from serving import Lab, serve, stop
 
 collect_ignore_glob = ["solutions/*.ipynb", "grading/*.ipynb"]  # sources of exercises: wrong answers and all
 FULL = os.environ.get("CI", "").lower() in ("1", "true", "yes")
-LIVE = {"test_fuzz", "test_live", "test_live_cleanup", "test_probe"}  # they switch swap on and off, and count processes
 NO_CHROMIUM = "no Chromium on PATH; get it with: apt-get install chromium"
 
 
@@ -22,10 +21,7 @@ def pytest_report_header():
     return f"cowlab: {'full tier (CI is set)' if FULL else 'quick tier (CI=true runs everything)'}"
 
 
-def pytest_collection_modifyitems(config, items):
-    if config.pluginmanager.hasplugin("xdist"):  # a worker takes whole files, and one worker the live kernel
-        for item in items:
-            item.add_marker(pytest.mark.xdist_group("live" if item.path.stem in LIVE else str(item.path)))
+def pytest_collection_modifyitems(items):
     if not FULL:
         for item in items:
             if item.get_closest_marker("full"):

@@ -188,7 +188,10 @@ def test_ctrl_c_prints_what_is_known():
     """The counts so far, `undecided`, and the exit status of an interrupt; progress shows on stderr meanwhile."""
     command = [sys.executable, "-m", "cowlab.cli", "explore", "--kernel", "v6.1", "--processes", "6", "--json"]
     env = os.environ | {"PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as running:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
+    ) as running:  # fmt: skip
         line = running.stderr.readline()
         time.sleep(0.2)
         running.send_signal(signal.SIGINT)

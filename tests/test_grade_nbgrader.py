@@ -18,7 +18,7 @@ pytestmark = pytest.mark.full
 NAME = "05-either-way"
 CONFIG = "c = get_config()\nc.CourseDirectory.course_id = 'cow'\nc.ClearSolutions.enabled = False\n"
 # One move too many, a right test, a wrong choice without a reason: 1.5 + 3 + 0.
-BOB = {"q1": 'q1 = "P P C C C C P P"', "q3": 'q3 = {"choice": "a"}'}
+BOB = {"q1": 'q1 = "P C C C D D D P"', "q3": 'q3 = {"choice": "a"}'}
 
 
 @pytest.fixture(scope="module")

@@ -79,7 +79,7 @@ def elsewhere(trace: Trace, step: int, cell: str, typed: str, test: Test | None 
     >>> elsewhere(t, 3, "frame 0 mapcount", "2", test).said
     'What you typed was so until step 3, C: munmap x.'
     >>> elsewhere(t, 4, "P.x frame", "1", test).said
-    'What you typed would be so in the order P P C C of the same steps.'
+    'What you typed would be so in the order P C P C of the same steps.'
     >>> elsewhere(t, 4, "frame 0 pins", "1", test).said
     'What you typed would be so in no order of these steps, and in this order on none of 9 kernels.'
     """
