@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -140,7 +141,7 @@ def test_many_runs_leave_nothing(marked, runs, monkeypatch, tmp_path):
     """A third interrupted or killed at random points: no process, no file, no descriptor stays."""
     rng = random.Random(runs)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    fds, stopped = descriptors(), 0
+    fds, stopped = Counter(descriptors()), 0
     with Session() as s:
         here = reach(s)
         known = one_run(s, here).values
@@ -153,7 +154,7 @@ def test_many_runs_leave_nothing(marked, runs, monkeypatch, tmp_path):
                 assert one_run(s, here).values == known
     assert stopped > runs / 12
     assert survivors(marked) == []
-    assert descriptors() == fds
+    assert not Counter(descriptors()) - fds  # others' may be closed meanwhile, as garbage
     assert list(tmp_path.iterdir()) == []
 
 
