@@ -35,18 +35,23 @@ def test_the_model_allows_what_the_live_kernel_does(live, count):
     """Values, frames as far as they show, and pagemap bits, after every step; or the shortest schedule that differs."""
     s, here, row = live
     assert row, "this kernel behaves like no row of the model"
-    judged = 0
+    judged = passing = 0
 
     @settings(max_examples=count, database=None, deadline=None, suppress_health_check=list(HealthCheck))
     @given(programs(here))
     def check(program):
-        nonlocal judged
-        with contextlib.suppress(Spoiled, Known, Passing):
+        nonlocal judged, passing
+        try:
             assert compare(s, here, row, *program) is None
             judged += 1
+        except (Spoiled, Known):
+            pass
+        except Passing:
+            passing += 1
 
     check()
     assert judged > count // 2
+    assert passing <= 1 + count // 1000  # what is only seen once is rare
 
 
 @settings(deadline=None, database=None)
